@@ -1,0 +1,43 @@
+import { z } from 'zod';
+
+/** Positions on a shift or in an office; acts carry person and position (ICS position, WebEOC sign-in). */
+export const POSITIONS = ['operator', 'supervisor', 'case_worker', 'auditor', 'administrator', 'device'] as const;
+export const Position = z.enum(POSITIONS);
+export type Position = z.infer<typeof Position>;
+
+/** Who acts. A person never appears in a log or an event by name, only by `pseudonym`. */
+export const Principal = z.object({
+  kind: z.enum(['anonymous', 'person', 'token']),
+  /** Person id or token id; empty for anonymous. */
+  id: z.string(),
+  /** Shown to colleagues on consoles. */
+  name: z.string(),
+  positions: z.array(Position),
+  /** Stable pseudonym in looks and the public log. */
+  pseudonym: z.string(),
+  /** Purpose that the credential is bound to, if any. */
+  purpose: z.string().optional(),
+});
+export type Principal = z.infer<typeof Principal>;
+
+export const ANONYMOUS: Principal = { kind: 'anonymous', id: '', name: '', positions: [], pseudonym: '' };
+
+/** Everything that a route can ask permission for. `public` needs none. */
+export const ACTIONS = [
+  'public',
+  'sensing.read',
+  'sensing.write',
+  'sensing.delete',
+  'operations.read',
+  'operations.act',
+  'operations.supervise',
+  'requests.read',
+  'requests.work',
+  'requests.look',
+  'requests.submit',
+  'audit.read',
+  'people.manage',
+  'register.manage',
+  'session',
+] as const;
+export type Action = (typeof ACTIONS)[number];

@@ -1,0 +1,31 @@
+/** Inside the server only: what flows from sensing to the brain and the consoles after it is durable. */
+export interface Reading {
+  readonly datastreamId: number;
+  /** Milliseconds since 1970 of the phenomenon (start of an interval). */
+  readonly phenomenonMs: number;
+  /** Milliseconds since 1970 of arrival at this server. */
+  readonly arrivalMs: number;
+  /** Null when the result is not a number. */
+  readonly value: number | null;
+  /** False when resultQuality marks it bad. */
+  readonly valid: boolean;
+}
+
+/** What the brain, the gate and the map know of a datastream. */
+export interface StreamInfo {
+  readonly id: number;
+  readonly name: string;
+  /** Key of the observed property: `properties.key` of the ObservedProperty, else its name as a slug. */
+  readonly property: string;
+  /** UCUM symbol or unit symbol as registered. */
+  readonly unit: string;
+  readonly purpose: string;
+  /** Seconds between readings as registered in Datastream properties.interval_s; 3,600 when it says nothing. */
+  readonly interval_s: number;
+  readonly thingId: number;
+  readonly placeName: string;
+  /** properties.kind of the Thing, or `other`. */
+  readonly placeKind: string;
+  /** Null when the Thing has no Location. */
+  readonly point: readonly [number, number] | null;
+}

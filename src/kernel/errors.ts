@@ -1,0 +1,105 @@
+/**
+ * The one table of refusals. A refusal is an expected answer to bad input or a forbidden act: it is returned as a value,
+ * carries a code from here, and names the field and the cure. docs/reference/errors.md is generated from it.
+ */
+const row = (status: number, title: string, cure: string) => ({ status, title, cure });
+
+export const REFUSALS = {
+  // Protocol edge
+  'http.malformed': row(400, 'The body cannot be parsed', 'Send well-formed content of the declared type.'),
+  'http.invalid': row(400, 'A field has a wrong value', 'Correct the field that is named.'),
+  'http.unknown-field': row(400, 'A field is not known here', 'Remove the field or check its spelling.'),
+  'http.too-large': row(413, 'The body is too large', 'Send smaller batches; the limit is named.'),
+  'http.too-deep': row(400, 'The body is nested too deeply', 'Flatten the body; the limit is named.'),
+  'http.unsupported-type': row(415, 'The content type is not accepted here', 'Use a content type that is named.'),
+  'http.not-found': row(404, 'There is nothing at this address', 'Check the path and the id.'),
+  'http.method-not-allowed': row(405, 'This method is not allowed here', 'Use a method that the Allow header names.'),
+  'http.not-implemented': row(501, 'This part of the standard is not built', 'Use what docs/reference lists as supported.'),
+  'http.too-many-requests': row(429, 'Too many requests', 'Wait as long as Retry-After says.'),
+  'http.overloaded': row(503, 'The server takes no more for now', 'Send again after the seconds in Retry-After; nothing was stored.'),
+  'http.conflict': row(409, 'Somebody changed this in the meantime', 'Read the present state and decide again.'),
+  // Identity and policy
+  'auth.required': row(401, 'Sign-in or a token is needed', 'Sign in, or send a bearer token made with `clerestory token`.'),
+  'auth.invalid': row(401, 'The credential is not valid', 'Sign in again or make a new token.'),
+  'auth.forbidden': row(403, 'Your position does not allow this', 'Ask a person whose position allows it.'),
+  'auth.link-spent': row(410, 'This link was used or has expired', 'Ask for a new link.'),
+  'auth.cross-site': row(403, 'The request came from another site', 'Open the page on this server and try again.'),
+  // Purposes and gate
+  'purpose.missing': row(400, 'No purpose is named', 'Name one in properties.purpose or use a token made with --purpose.'),
+  'purpose.unknown': row(400, 'The purpose is not in the register', 'Use an id of the purpose register.'),
+  'purpose.expired': row(403, 'The purpose has ended', 'Renew the purpose in the register first.'),
+  'gate.stream-unregistered': row(403, 'No registered datastream takes this reading', 'Create the Datastream with a purpose first.'),
+  'gate.field-unregistered': row(403, 'The reading carries a field that is not registered', 'Send only result, phenomenonTime, resultTime, resultQuality, validTime and registered parameters.'),
+  'gate.not-a-number': row(403, 'The datastream takes numbers only', 'Send a finite JSON number as result.'),
+  'gate.not-registered-type': row(403, 'The result is of a type that is not registered', 'Register an observationType that allows it, or send the registered one.'),
+  'gate.out-of-bounds': row(403, 'The result is outside the registered bounds', 'Check the unit and the bounds of the datastream.'),
+  'gate.person-data': row(403, 'The reading looks like data about persons', 'Clerestory does not take it; send aggregates about places.'),
+  // Sensing
+  'sensing.query-invalid': row(400, 'The query option is not valid', 'Correct the option at the place that is named.'),
+  'sensing.no-such-entity': row(404, 'The entity does not exist', 'Check the id.'),
+  'sensing.no-such-property': row(404, 'The property does not exist', 'Check the name.'),
+  'sensing.entity-invalid': row(400, 'The entity is not valid', 'Correct the property that is named.'),
+  'sensing.time-invalid': row(400, 'The time is not valid', 'Use ISO 8601 with a zone, such as 2026-11-24T06:00:00Z.'),
+  'sensing.time-in-future': row(400, 'The time lies too far ahead', 'Set the clock of the device; at most 24 h ahead is taken.'),
+  // Brain
+  'rule.invalid': row(400, 'The rule is not valid', 'Correct the rule at the place that is named.'),
+  // Operations
+  'incident.not-found': row(404, 'The incident does not exist', 'Check the number.'),
+  'incident.act-not-allowed': row(409, 'The incident is in a state that does not allow this', 'Look at its present state.'),
+  'incident.outcome-missing': row(400, 'An incident closes only with an outcome and a sentence', 'Choose an outcome and say in a sentence what was done.'),
+  'incident.step-unknown': row(404, 'The playbook has no such step', 'Use a step id of this incident.'),
+  // Services
+  'request.service-unknown': row(404, 'The service does not exist', 'Use a service_code from the services list.'),
+  'request.field-missing': row(400, 'A required field is missing', 'Send the field that is named.'),
+  'request.field-invalid': row(400, 'A field has a wrong value', 'Correct the field that is named.'),
+  'request.not-found': row(404, 'The request does not exist or is not public', 'Check the number, or use the secret link.'),
+  'request.api-key-invalid': row(403, 'The api_key is missing or not valid', 'Ask the city for an api_key.'),
+  'request.jurisdiction-unknown': row(404, 'The jurisdiction is not served here', 'Leave jurisdiction_id out.'),
+  // Trust
+  'look.reason-missing': row(400, 'Looking at a resident\'s data needs a purpose and a reason', 'State both; the resident will see them.'),
+  'look.log-unavailable': row(503, 'The transparency log cannot take the entry', 'Nothing was shown; see the server\'s status.'),
+  'key.gone': row(410, 'The key of this case was destroyed', 'The data cannot be read by anybody any more.'),
+  // Start
+  'start.config-invalid': row(500, 'The configuration is not valid', 'Correct the key that is named.'),
+  'start.port-taken': row(500, 'The port is taken', 'Stop the other program or choose another port.'),
+  'start.already-running': row(500, 'This data folder is in use', 'Stop the other instance or set CLERESTORY_DATA.'),
+  'start.disk-full': row(500, 'The disk is full', 'Free some space and start again; no acknowledged data was lost.'),
+} as const;
+
+export type RefusalCode = keyof typeof REFUSALS;
+
+export interface Refusal {
+  readonly code: RefusalCode;
+  /** What exactly is wrong, in one sentence; never the refused content itself. */
+  readonly detail: string;
+  /** The field, option or path that is at fault. */
+  readonly field?: string;
+}
+
+export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal };
+
+export const ok = <T>(value: T): Result<T> => ({ ok: true, value });
+
+export function refuse(code: RefusalCode, detail: string, field?: string): { readonly ok: false; readonly refusal: Refusal } {
+  return { ok: false, refusal: field === undefined ? { code, detail } : { code, detail, field } };
+}
+
+/** Carries refusals through a protocol's edge to its error shape; the domain returns values instead. */
+export class Refused extends Error {
+  readonly refusals: readonly [Refusal, ...Refusal[]];
+  constructor(...refusals: [Refusal, ...Refusal[]]) {
+    super(`${refusals[0].code}: ${refusals[0].detail}`);
+    this.name = 'Refused';
+    this.refusals = refusals;
+  }
+}
+
+/** At a route: takes the value or throws `Refused`. */
+export function unwrap<T>(result: Result<T>): T {
+  if (!result.ok) throw new Refused(result.refusal);
+  return result.value;
+}
+
+export function statusOf(refusal: Refusal): number {
+  return REFUSALS[refusal.code].status;
+}

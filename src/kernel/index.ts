@@ -1,0 +1,7 @@
+export * from './assert.ts';
+export * from './clock.ts';
+export * from './errors.ts';
+export * from './geo.ts';
+export * from './ids.ts';
+export * from './limits.ts';
+export * from './state-machine.ts';

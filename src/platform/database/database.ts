@@ -1,0 +1,53 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import pg from 'pg';
+import type { Logger } from '../logger.ts';
+
+/**
+ * A store names its own tables: `db.withTables<{ incident: IncidentRow }>()`.
+ * Kysely writes every statement but the ingest path's COPY.
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- stores add their tables with withTables()
+export type Tables = {};
+export type Database = Kysely<Tables>;
+export type Trx = Transaction<Tables>;
+export interface DatabaseHandle {
+  readonly db: Database;
+  readonly pool: pg.Pool;
+  close(): Promise<void>;
+}
+
+const INT8_OID = 20;
+
+/** Opens a pool. int8 arrives as number: ids stay below 2^53. */
+export function openDatabase(connection: pg.PoolConfig, logger: Logger, maxConnections = 16): DatabaseHandle {
+  const types: pg.CustomTypesConfig = {
+    // the overloads of pg's own getTypeParser do not survive a plain function type
+    getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+      oid === INT8_OID && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format as 'text')) as pg.CustomTypesConfig['getTypeParser'],
+  };
+  const pool = new pg.Pool({ ...connection, max: maxConnections, types, connectionTimeoutMillis: 30_000 });
+  pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection broke'));
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  return { db, pool, close: () => db.destroy() };
+}
+
+const MIGRATIONS = fileURLToPath(new URL('../../../migrations/', import.meta.url));
+
+/** Applies `migrations/NNNN_*.sql` in order, each in its own transaction, forward only. Returns the names applied now. */
+export async function migrate(db: Database): Promise<string[]> {
+  const files = readdirSync(MIGRATIONS).filter((name) => /^\d{4}_.*\.sql$/.test(name)).sort();
+  const migrator = new Migrator({
+    db,
+    provider: {
+      getMigrations: () =>
+        Promise.resolve(Object.fromEntries(files.map((name) => [name.replace(/\.sql$/, ''), { up: async (on: Kysely<unknown>) => void (await sql.raw(readFileSync(MIGRATIONS + name, 'utf8')).execute(on)) }]))),
+    },
+  });
+  const { error, results } = await migrator.migrateToLatest();
+  const failed = results?.find((result) => result.status === 'Error');
+  if (error !== undefined) throw new Error(`migration ${failed?.migrationName ?? ''} failed`, { cause: error });
+  return (results ?? []).map((result) => result.migrationName);
+}

@@ -1,0 +1,143 @@
+import cookie from '@fastify/cookie';
+import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { ANONYMOUS, type Action, type Principal } from '../contracts/principal.ts';
+import { LIMITS, REFUSALS, Refused, statusOf, type Refusal } from '../kernel/index.ts';
+import type { Logger } from './logger.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal;
+  }
+  interface FastifyContextConfig {
+    /** What the caller must be allowed to do; a route without it does not start. */
+    action?: Action;
+  }
+}
+
+/** What modules register their routes on. */
+export type Http = FastifyInstance<import('fastify').RawServerDefault, import('node:http').IncomingMessage, import('node:http').ServerResponse, import('fastify').FastifyBaseLogger, ZodTypeProvider>;
+
+export interface HttpOptions {
+  readonly logger: Logger;
+  /** Reads the credential; anonymous when there is none, a refusal when there is a wrong one. */
+  readonly authenticate: (request: FastifyRequest) => Promise<Principal | Refusal>;
+  readonly authorize: (principal: Principal, action: Action) => boolean;
+}
+
+const OVERLOADED_RETRY_AFTER_S = 1;
+
+/** The one HTTP server: default deny, problem+json errors (RFC 9457) unless a scope sets its own error shape. */
+export async function buildHttp(options: HttpOptions): Promise<Http> {
+  const http: Http = fastify({
+    loggerInstance: options.logger as import('fastify').FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: LIMITS.body_bytes,
+    routerOptions: { maxParamLength: 500 },
+    maxRequestsPerSocket: 0,
+    keepAliveTimeout: 65_000,
+    requestTimeout: 120_000,
+    return503OnClosing: true,
+    forceCloseConnections: true,
+  }).withTypeProvider<ZodTypeProvider>();
+  http.setValidatorCompiler(validatorCompiler);
+  http.setSerializerCompiler(serializerCompiler);
+  await http.register(cookie);
+  http.decorateRequest('principal', null as unknown as Principal);
+
+  http.addHook('onRoute', (route) => {
+    if (route.method !== 'HEAD' && route.config?.action === undefined) throw new Error(`route ${String(route.method)} ${route.url} names no action`);
+  });
+  http.addHook('onRequest', async (request) => {
+    const action = request.routeOptions.config.action;
+    const principal = await options.authenticate(request);
+    if ('code' in principal) {
+      // a public page stays open to somebody whose session has ended
+      if (action === 'public') {
+        request.principal = ANONYMOUS;
+        return;
+      }
+      throw new Refused(principal);
+    }
+    request.principal = principal;
+    if (action === undefined) return; // no route matched: the not-found handler answers
+    if (!options.authorize(principal, action)) {
+      throw new Refused(principal.kind === 'anonymous' ? { code: 'auth.required', detail: 'No session and no bearer token came with the request.' } : { code: 'auth.forbidden', detail: `Your position does not include ${action}.` });
+    }
+  });
+  http.setErrorHandler((error, request, reply) => sendProblem(error as FastifyError, request, reply));
+  http.addHook('onSend', async (request, reply) => {
+    reply.header('x-content-type-options', 'nosniff');
+    reply.header('referrer-policy', 'no-referrer');
+    reply.header('cross-origin-opener-policy', 'same-origin');
+    reply.header('x-frame-options', 'DENY');
+    if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
+    if (request.principal?.kind === 'person' && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+  });
+  return http;
+}
+
+const CONTENT_SECURITY_POLICY = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'";
+
+/**
+ * What an error means to the caller: refusals as they are, parser and schema errors of the framework as refusals.
+ * Null for a fault of ours, which is a 500.
+ */
+export function refusalsOf(error: unknown): readonly [Refusal, ...Refusal[]] | null {
+  if (error instanceof Refused) return error.refusals;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const [first, ...rest] = error.validation.map((issue): Refusal => {
+      const field = issue.instancePath.replace(/^\//, '').replaceAll('/', '.') || error.validationContext || 'body';
+      const unknown = issue.keyword === 'unrecognized_keys';
+      return { code: unknown ? 'http.unknown-field' : 'http.invalid', detail: issue.message ?? 'The value is not valid.', field };
+    });
+    return first ? [first, ...rest] : null;
+  }
+  const { code, statusCode, message } = error as FastifyError;
+  switch (code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return [{ code: 'http.too-large', detail: `The body is larger than the limit of this address.`, field: 'body' }];
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return [{ code: 'http.unsupported-type', detail: 'This content type is not accepted here.', field: 'content-type' }];
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return [{ code: 'http.malformed', detail: 'The body is not well-formed JSON.', field: 'body' }];
+    default:
+      break;
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return [{ code: statusCode === 404 ? 'http.not-found' : statusCode === 429 ? 'http.too-many-requests' : 'http.malformed', detail: message }];
+  }
+  return null;
+}
+
+/** Sends RFC 9457 problem details. */
+export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const refusals = refusalsOf(error);
+  reply.header('content-type', 'application/problem+json; charset=utf-8');
+  if (refusals === null) {
+    request.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'a request failed');
+    return reply.code(500).send(JSON.stringify({ type: 'about:blank', title: 'Something broke on our side', status: 500 }));
+  }
+  const first = refusals[0];
+  setRefusalHeaders(first, reply);
+  return reply.code(statusOf(first)).send(
+    JSON.stringify({
+      type: `/docs/errors#${first.code}`,
+      title: REFUSALS[first.code].title,
+      status: statusOf(first),
+      code: first.code,
+      detail: first.detail,
+      cure: REFUSALS[first.code].cure,
+      ...(first.field === undefined ? {} : { field: first.field }),
+      ...(refusals.length > 1 ? { errors: refusals.map(({ code, detail, field }) => ({ code, detail, field })) } : {}),
+    }),
+  );
+}
+
+/** Retry-After and WWW-Authenticate, which every error shape needs (RFC 9110 §10.2.3, §11.6.1). */
+export function setRefusalHeaders(refusal: Refusal, reply: FastifyReply): void {
+  if (statusOf(refusal) === 503) reply.header('retry-after', OVERLOADED_RETRY_AFTER_S);
+  if (statusOf(refusal) === 401) reply.header('www-authenticate', 'Bearer realm="clerestory"');
+}

@@ -1,0 +1,6 @@
+export * from './bus.ts';
+export * from './database/database.ts';
+export { startEmbeddedDatabase, lockFolder, type EmbeddedDatabase } from './database/supervisor.ts';
+export * from './http.ts';
+export * from './logger.ts';
+export * from './metrics.ts';
