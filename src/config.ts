@@ -30,7 +30,7 @@ type Key = keyof Config;
 
 const SECRET: ReadonlySet<string> = new Set(['database_url']);
 const PREFIX = 'CLERESTORY_';
-const OUTSIDE_THE_SCHEMA: ReadonlySet<string> = new Set(['CLERESTORY_CONFIG', 'CLERESTORY_TOKEN', 'CLERESTORY_URL']);
+const OUTSIDE_THE_SCHEMA: ReadonlySet<string> = new Set(['CLERESTORY_CONFIG', 'CLERESTORY_STARTED_MS']);
 
 export interface LoadedConfig {
   readonly config: Config;

@@ -27,3 +27,21 @@ export type Person = z.infer<typeof Person>;
 
 /** POST /api/people/invitations (administrator) */
 export const NewInvitation = z.strictObject({ name: z.string().trim().max(100).default(''), positions: z.array(Position).min(1) });
+
+/** Answer of POST /api/people/invitations; the code is shown once and kept only as a hash. */
+export const InvitationLink = z.object({ code: z.string(), path: z.string().describe('Page that accepts the invitation'), expiresAt: Instant });
+export type InvitationLink = z.infer<typeof InvitationLink>;
+
+/** GET /api/sign-in: what the page can offer at the address it was opened at. */
+export const SignInMethods = z.object({ password: z.boolean(), passkey: z.boolean(), passkeyHindrance: z.string().nullable() });
+export type SignInMethods = z.infer<typeof SignInMethods>;
+
+/** Answer of the passkey options routes; `options` is the JSON form of WebAuthn level 3. */
+export const PasskeyChallenge = z.object({ challengeId: z.string(), options: z.unknown() });
+
+/** GET /api/sessions: the caller's own sessions; DELETE /api/sessions/{id} ends one. */
+export const SessionSummary = z.object({ id: z.string(), agent: z.string(), createdAt: Instant, seenAt: Instant, expiresAt: Instant, current: z.boolean() });
+export type SessionSummary = z.infer<typeof SessionSummary>;
+
+/** POST /api/tokens/revoke (administrator): the token itself, or its id. */
+export const RevokeToken = z.strictObject({ token: z.string().min(1).max(512) });

@@ -24,6 +24,9 @@ export const REFUSALS = {
   'auth.forbidden': row(403, 'Your position does not allow this', 'Ask a person whose position allows it.'),
   'auth.link-spent': row(410, 'This link was used or has expired', 'Ask for a new link.'),
   'auth.cross-site': row(403, 'The request came from another site', 'Open the page on this server and try again.'),
+  'auth.name-taken': row(409, 'Somebody has this name already', 'Choose another name, such as one with a middle initial.'),
+  'auth.last-administrator': row(409, 'This is the last administrator', 'Invite another administrator first.'),
+  'auth.passkey-not-here': row(400, 'Passkeys cannot be used at this address', 'Open the page under a domain name over https, or as http://localhost, or use a password.'),
   // Purposes and gate
   'purpose.missing': row(400, 'No purpose is named', 'Name one in properties.purpose or use a token made with --purpose.'),
   'purpose.unknown': row(400, 'The purpose is not in the register', 'Use an id of the purpose register.'),
@@ -63,6 +66,8 @@ export const REFUSALS = {
   'start.config-invalid': row(500, 'The configuration is not valid', 'Correct the key that is named.'),
   'start.port-taken': row(500, 'The port is taken', 'Stop the other program or choose another port.'),
   'start.already-running': row(500, 'This data folder is in use', 'Stop the other instance or set CLERESTORY_DATA.'),
+  'start.log-rolled-back': row(500, 'The transparency log is not the one that was signed last', 'Restore the log folder and the database from one and the same backup.'),
+  'start.key-different': row(500, 'A key file does not belong to this database', 'Restore the key folder that belongs to it from the key backup.'),
   'start.disk-full': row(500, 'The disk is full', 'Free some space and start again; no acknowledged data was lost.'),
 } as const;
 

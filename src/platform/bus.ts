@@ -50,7 +50,7 @@ export async function createBus(handle: DatabaseHandle, clock: Clock, logger: Lo
 
   const listen = async (): Promise<void> => {
     const options = handle.pool.options;
-    const client = new pg.Client({ host: options.host, port: options.port, user: options.user, database: options.database, password: options.password, connectionString: options.connectionString } as pg.ClientConfig);
+    const client = new pg.Client({ host: options.host, port: options.port, user: options.user, database: options.database, password: options.password, connectionString: options.connectionString });
     client.on('notification', wakeAll);
     client.on('error', (error) => {
       logger.warn({ err: error }, 'the bus lost its connection; listening again');

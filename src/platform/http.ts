@@ -1,6 +1,7 @@
 import cookie from '@fastify/cookie';
-import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { fastify, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
 import { hasZodFastifySchemaValidationErrors, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ANONYMOUS, type Action, type Principal } from '../contracts/principal.ts';
 import { LIMITS, REFUSALS, Refused, statusOf, type Refusal } from '../kernel/index.ts';
 import type { Logger } from './logger.ts';
@@ -16,7 +17,7 @@ declare module 'fastify' {
 }
 
 /** What modules register their routes on. */
-export type Http = FastifyInstance<import('fastify').RawServerDefault, import('node:http').IncomingMessage, import('node:http').ServerResponse, import('fastify').FastifyBaseLogger, ZodTypeProvider>;
+export type Http = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
 export interface HttpOptions {
   readonly logger: Logger;
@@ -29,8 +30,9 @@ const OVERLOADED_RETRY_AFTER_S = 1;
 
 /** The one HTTP server: default deny, problem+json errors (RFC 9457) unless a scope sets its own error shape. */
 export async function buildHttp(options: HttpOptions): Promise<Http> {
+  const logger: FastifyBaseLogger = options.logger;
   const http: Http = fastify({
-    loggerInstance: options.logger as import('fastify').FastifyBaseLogger,
+    loggerInstance: logger,
     disableRequestLogging: true,
     bodyLimit: LIMITS.body_bytes,
     routerOptions: { maxParamLength: 500 },
@@ -43,7 +45,7 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
   http.setValidatorCompiler(validatorCompiler);
   http.setSerializerCompiler(serializerCompiler);
   await http.register(cookie);
-  http.decorateRequest('principal', null as unknown as Principal);
+  http.decorateRequest('principal');
 
   http.addHook('onRoute', (route) => {
     if (route.method !== 'HEAD' && route.config?.action === undefined) throw new Error(`route ${String(route.method)} ${route.url} names no action`);

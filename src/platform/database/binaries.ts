@@ -52,7 +52,7 @@ export function chooseLauncher(bin: string, parentFolder: string): Launcher {
   const probe = (launcher: Launcher): boolean => {
     const [command, ...rest] = [...launcher.prefix, join(bin, 'postgres'), '--version'];
     const options = launcher.uid === undefined ? {} : { uid: launcher.uid, gid: launcher.gid };
-    const reach = spawnSync(command as string, rest, { ...options, stdio: 'ignore' });
+    const reach = spawnSync(command, rest, { ...options, stdio: 'ignore' });
     if (reach.status !== 0) return false;
     const folder = spawnSync('ls', [parentFolder], { ...options, stdio: 'ignore' });
     return folder.status === 0;

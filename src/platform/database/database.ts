@@ -23,11 +23,8 @@ const INT8_OID = 20;
 
 /** Opens a pool. int8 arrives as number: ids stay below 2^53. */
 export function openDatabase(connection: pg.PoolConfig, logger: Logger, maxConnections = 16): DatabaseHandle {
-  const types: pg.CustomTypesConfig = {
-    // the overloads of pg's own getTypeParser do not survive a plain function type
-    getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-      oid === INT8_OID && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format as 'text')) as pg.CustomTypesConfig['getTypeParser'],
-  };
+  const types = new pg.TypeOverrides();
+  types.setTypeParser(INT8_OID, Number);
   const pool = new pg.Pool({ ...connection, max: maxConnections, types, connectionTimeoutMillis: 30_000 });
   pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection broke'));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });

@@ -109,7 +109,7 @@ function initialise(bin: string, launcher: Launcher, dataFolder: string): void {
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
   if (launcher.uid !== undefined) chownSync(dataFolder, launcher.uid, launcher.gid ?? launcher.uid);
   const [command, ...rest] = [...launcher.prefix, join(bin, 'initdb'), '-D', dataFolder, '-U', SUPERUSER, '-A', 'trust', '-E', 'UTF8', '--locale=C', '--data-checksums', '--no-instructions'];
-  const result = spawnSync(command as string, rest, { ...identity(launcher), encoding: 'utf8' });
+  const result = spawnSync(command, rest, { ...identity(launcher), encoding: 'utf8' });
   if (result.status !== 0) {
     rmSync(dataFolder, { recursive: true, force: true });
     throw new Error(`initdb failed: ${result.stderr || result.error?.message}`);

@@ -1,0 +1,102 @@
+import type { PoolConfig } from 'pg';
+import type { Config } from './config.ts';
+import { createBrain } from './brain/index.ts';
+import type { Clock, Random } from './kernel/index.ts';
+import { createOperations } from './operations/index.ts';
+import { buildHttp, createBus, createMetrics, lockFolder, migrate, openDatabase, startEmbeddedDatabase, type Http, type Logger } from './platform/index.ts';
+import { readCityFolder } from './city.ts';
+import { registerPages } from './pages.ts';
+import { registerPublicRoutes } from './public-routes.ts';
+import { createSensing } from './sensing/index.ts';
+import { createServices } from './services/index.ts';
+import { createTrust, hashSecret } from './trust/index.ts';
+
+export interface RunningCity {
+  readonly http: Http;
+  /** Where it listens. */
+  readonly url: string;
+  readonly mqttPort: number;
+  readonly name: string;
+  /** A one-time link to set up an account; valid for an hour. */
+  invite(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly say: (progress: string) => void;
+}
+
+const INVITATION_LIFETIME_MS = 3_600_000;
+const FOUNDER_POSITIONS = ['administrator', 'supervisor', 'operator', 'case_worker', 'auditor'] as const;
+
+/**
+ * The composition root: builds the modules in the order of their imports and opens the doors.
+ * Whatever was opened is closed again, in reverse, when a later step fails or the city stops.
+ */
+export async function startCity(config: Config, { clock, random, logger, say }: Surroundings): Promise<RunningCity> {
+  const closers: (() => Promise<void> | void)[] = [];
+  const onClose = (close: () => Promise<void> | void): void => void closers.unshift(close);
+  const stop = async (): Promise<void> => {
+    for (const close of closers.splice(0)) await close();
+  };
+  try {
+    onClose(lockFolder(config.data));
+    const metrics = createMetrics();
+
+    say('starting the database');
+    const handle = openDatabase(await startDatabase(config, logger, onClose), logger);
+    onClose(() => handle.close());
+    await migrate(handle.db);
+    const bus = await createBus(handle, clock, logger);
+    onClose(() => bus.close());
+
+    const city = await readCityFolder(config);
+    const publicUrl = (): string => config.public_url ?? address.url;
+    const address = { url: `http://${config.host}:${config.port}` };
+
+    const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, publicUrl });
+    onClose(() => trust.close());
+    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: trust.purposes, gate: trust.gate, authenticateToken: (token) => trust.authenticateToken(token), authorize: (principal, action) => trust.authorize(principal, action), publicUrl });
+    onClose(() => sensing.close());
+    const brain = await createBrain({ handle, bus, clock, logger, metrics, sensing, purposes: trust.purposes, rulesYaml: city.rulesYaml });
+    onClose(() => brain.close());
+    const operations = await createOperations({ handle, bus, clock, random, logger, metrics, sensing, brain, playbooksYaml: city.playbooksYaml });
+    onClose(() => operations.close());
+    const services = await createServices({ handle, bus, clock, random, logger, metrics, trust, hashSecret, servicesYaml: city.servicesYaml, gazetteerNdjson: city.gazetteerNdjson, publicUrl, cityName: city.info.name });
+    onClose(() => services.close());
+
+    const http = await buildHttp({ logger, authenticate: (request) => trust.authenticate(request), authorize: (principal, action) => trust.authorize(principal, action) });
+    onClose(() => http.close());
+    await registerPublicRoutes(http, { config, city, metrics, handle });
+    await trust.registerRoutes(http);
+    await sensing.registerRoutes(http);
+    await brain.registerRoutes(http);
+    await operations.registerRoutes(http);
+    await services.registerRoutes(http);
+    await registerPages(http, () => publicUrl());
+
+    address.url = await http.listen({ host: config.host, port: config.port });
+    const mqtt = await sensing.startMqtt({ host: config.host, port: config.mqtt_port });
+    return {
+      http,
+      url: publicUrl(),
+      mqttPort: mqtt.port,
+      name: city.info.name,
+      invite: async () => `${publicUrl()}/invite/${await trust.createInvitation([...FOUNDER_POSITIONS], '', INVITATION_LIFETIME_MS)}`,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startDatabase(config: Config, logger: Logger, onClose: (close: () => Promise<void>) => void): Promise<PoolConfig> {
+  if (config.database_url !== undefined) return { connectionString: config.database_url };
+  const embedded = await startEmbeddedDatabase(config.data, logger);
+  onClose(() => embedded.stop());
+  return embedded.connection;
+}

@@ -1,0 +1,53 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { City } from './contracts/common.ts';
+import type { Config } from './config.ts';
+import { Refused } from './kernel/index.ts';
+
+/** What a city brings of its own, from the folder `city` in its data folder; null where it brings nothing. */
+export interface CityFolder {
+  readonly info: City;
+  readonly folder: string;
+  readonly purposesYaml: string | null;
+  readonly rulesYaml: string | null;
+  readonly playbooksYaml: string | null;
+  readonly servicesYaml: string | null;
+  readonly gazetteerNdjson: string | null;
+}
+
+export const VERSION = '0.1.0';
+
+const UNNAMED: Omit<City, 'version' | 'demo'> = {
+  name: 'Your city',
+  motto: 'Put city.json into the data folder to name it',
+  center: [0, 0],
+  bounds: [-180, -85, 180, 85],
+  attribution: '',
+  basemap: null,
+  time_zone: 'UTC',
+  languages: ['en'],
+};
+
+const CityFile = City.omit({ version: true, demo: true });
+
+export async function readCityFolder(config: Config): Promise<CityFolder> {
+  const folder = join(config.data, 'city');
+  const read = async (name: string): Promise<string | null> => (existsSync(join(folder, name)) ? readFile(join(folder, name), 'utf8') : null);
+  const cityJson = await read('city.json');
+  const parsed = CityFile.safeParse(cityJson === null ? UNNAMED : JSON.parse(cityJson));
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Refused({ code: 'start.config-invalid', detail: `city/city.json is not valid at ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, field: 'city.json' });
+  }
+  const demo = config.empty ? null : { scenario: config.demo_scenario, speed: config.demo_speed };
+  return {
+    info: { ...parsed.data, demo, version: VERSION },
+    folder,
+    purposesYaml: config.purposes === undefined ? await read('purposes.yaml') : await readFile(config.purposes, 'utf8'),
+    rulesYaml: config.rules === undefined ? await read('rules.yaml') : await readFile(config.rules, 'utf8'),
+    playbooksYaml: await read('playbooks.yaml'),
+    servicesYaml: await read('services.yaml'),
+    gazetteerNdjson: await read('gazetteer.ndjson'),
+  };
+}

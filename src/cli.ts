@@ -1,0 +1,62 @@
+import { parseArgs } from 'node:util';
+import { POSITIONS, type Position } from './contracts/principal.ts';
+import { loadConfig } from './config.ts';
+import { Refused } from './kernel/index.ts';
+import { mintToken, verifyLog } from './trust/index.ts';
+
+const USAGE = `clerestory: the open city operations centre
+
+  clerestory start [--empty] [--print-config]        start the city (the same as npm start)
+  clerestory token --role ROLE [--purpose ID]        print a bearer token for scripts and devices
+                                                     (Authorization: Bearer …, or the MQTT password)
+  clerestory verify log URL|DIR                      re-check a whole transparency log, offline for a DIR
+  clerestory help
+
+roles: ${POSITIONS.join(', ')}
+`;
+
+/** Runs one command; resolves with the exit code. 2 means that the call itself was wrong. */
+async function run(args: string[]): Promise<number> {
+  const [command, ...rest] = args;
+  switch (command) {
+    case 'start':
+      process.argv.splice(2, process.argv.length, ...rest);
+      await import('./main.ts');
+      return -1; // the city stops by itself
+    case 'token':
+      return printToken(rest);
+    case 'verify':
+      if (rest[0] !== 'log' || rest[1] === undefined) return complain('verify needs: log URL|DIR');
+      return verifyLog(rest[1], (line) => console.log(line));
+    case undefined:
+    case 'help':
+    case '--help':
+      console.log(USAGE);
+      return 0;
+    default:
+      return complain(`there is no command ${command}`);
+  }
+}
+
+async function printToken(args: string[]): Promise<number> {
+  const { values } = parseArgs({ args, options: { role: { type: 'string' }, purpose: { type: 'string' } }, strict: true });
+  const position = POSITIONS.find((known) => known === values.role?.replace('-', '_')) satisfies Position | undefined;
+  if (position === undefined) return complain(`--role must be one of ${POSITIONS.join(', ')}`);
+  const { config } = loadConfig(process.env);
+  console.log(await mintToken(config.data, { position, purpose: values.purpose }));
+  return 0;
+}
+
+function complain(text: string): number {
+  console.error(`clerestory: ${text}\n\n${USAGE}`);
+  return 2;
+}
+
+try {
+  const code = await run(process.argv.slice(2));
+  if (code >= 0) process.exitCode = code;
+} catch (error) {
+  if (!(error instanceof Refused) && (error as NodeJS.ErrnoException).code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw error;
+  console.error(`clerestory: ${(error as Error).message}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import type { Http } from './platform/index.ts';
+
+const HANDLER = new URL('../web/build/handler.js', import.meta.url);
+type Handler = (request: IncomingMessage & { app?: Http }, response: ServerResponse, next: () => void) => void;
+
+/**
+ * Hands every address that no module has taken to the built pages, in the same process. Their load functions call
+ * the API through `app.inject`, so a page sees exactly what its caller may see.
+ */
+export async function registerPages(http: Http, publicUrl: () => string): Promise<void> {
+  if (!existsSync(HANDLER)) throw new Error(`the pages are not built (${fileURLToPath(HANDLER)}): run npm start, or npm run build`);
+  process.env['PROTOCOL_HEADER'] = 'x-self-proto'; // read by the pages when they are loaded; set anew for every request below
+  process.env['BODY_SIZE_LIMIT'] = '1M';
+  const { handler } = (await import(HANDLER.href)) as { handler: Handler };
+  await http.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null)); // the pages read the body themselves
+    scope.all('/*', { config: { action: 'public' }, schema: { hide: true } }, (request, reply) => {
+      reply.hijack();
+      const raw: IncomingMessage & { app?: Http } = request.raw;
+      raw.app = http;
+      raw.headers['x-self-proto'] = publicUrl().startsWith('https:') ? 'https' : 'http';
+      reply.raw.setHeader('x-content-type-options', 'nosniff');
+      reply.raw.setHeader('referrer-policy', 'no-referrer');
+      reply.raw.setHeader('x-frame-options', 'DENY');
+      reply.raw.setHeader('cross-origin-opener-policy', 'same-origin');
+      handler(raw, reply.raw, () => {
+        reply.raw.statusCode = 404;
+        reply.raw.end();
+      });
+    });
+  });
+}

@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import fastifyStatic from '@fastify/static';
+import swagger from '@fastify/swagger';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import { sql } from 'kysely';
+import type { CityFolder } from './city.ts';
+import { VERSION } from './city.ts';
+import type { Config } from './config.ts';
+import { REFUSALS } from './kernel/index.ts';
+import type { DatabaseHandle, Http, Metrics } from './platform/index.ts';
+
+/** Health, metrics, the OpenAPI document, the city's own files and the table of refusals. Must come before the modules' routes. */
+export async function registerPublicRoutes(http: Http, options: { config: Config; city: CityFolder; metrics: Metrics; handle: DatabaseHandle }): Promise<void> {
+  const { city, metrics, handle } = options;
+  await http.register(swagger, {
+    openapi: { openapi: '3.1.0', info: { title: 'Clerestory', version: VERSION, description: 'The open city operations centre.' }, components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } },
+    transform: jsonSchemaTransform,
+  });
+  http.get('/api/openapi.json', { config: { action: 'public' }, schema: { hide: true } }, () => http.swagger());
+  http.get('/livez', { config: { action: 'public' } }, () => ({ status: 'live' }));
+  http.get('/readyz', { config: { action: 'public' } }, async (_request, reply) => {
+    try {
+      await sql`select 1`.execute(handle.db);
+      return { status: 'ready', version: VERSION };
+    } catch {
+      return reply.code(503).header('retry-after', 1).send({ status: 'the database is away' });
+    }
+  });
+  http.get('/metrics', { config: { action: 'public' }, schema: { hide: true } }, async (_request, reply) => reply.header('content-type', metrics.contentType).send(await metrics.metrics()));
+  http.get('/api/city', { config: { action: 'public' } }, () => city.info);
+  http.get('/api/errors', { config: { action: 'public' } }, () => Object.entries(REFUSALS).map(([code, row]) => ({ code, ...row })));
+  if (existsSync(city.folder)) {
+    await http.register(async (scope) => {
+      scope.addHook('onRoute', (route) => {
+        route.config = { ...route.config, action: 'public' };
+      });
+      // the folder also holds rules and playbooks; only these files are for everybody
+      await scope.register(fastifyStatic, { root: city.folder, prefix: '/city/', decorateReply: false, acceptRanges: true, allowedPath: (path) => /^\/(basemap\.pmtiles|brand\.svg)$/.test(path), cacheControl: true, maxAge: '1h' });
+    });
+  }
+}

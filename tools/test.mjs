@@ -1,0 +1,63 @@
+// npm test: checks and all tests, from a fresh clone. `--only check|unit|conformance|system|failure|browser` runs one part.
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildWeb, installPackages } from './install.mjs';
+import { findNode, root, run } from './run.mjs';
+
+const startedMs = Date.now();
+const say = (text) => console.log(`\n[${((Date.now() - startedMs) / 1000).toFixed(0).padStart(4)} s] ${text}`);
+const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
+const wants = (part) => only === undefined || only === part;
+const CHROMIUM = '/usr/bin/chromium';
+
+await installPackages(say);
+buildWeb(say);
+mkdirSync(join(root, 'artefacts'), { recursive: true });
+const node = findNode();
+const tool = (path, ...args) => run(node, [join('node_modules', ...path.split('/')), ...args]);
+
+const checks = [
+  ['types', () => tool('typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json')],
+  ['types of the pages', () => tool('svelte-check/bin/svelte-check', '--tsconfig', 'web/tsconfig.json', '--fail-on-warnings', '--output', 'human')],
+  ['lint', () => tool('eslint/bin/eslint.js', '--max-warnings', '0', '.')],
+  ['import direction', () => tool('dependency-cruiser/bin/dependency-cruiser.mjs', '--config', '.dependency-cruiser.cjs', 'src', 'web/src', 'demo')],
+  ['dead code', () => tool('knip/bin/knip.js', '--no-progress')],
+  ['generated documents', () => run(node, [join('tools', 'documents.ts'), '--check'])],
+];
+const failedChecks = [];
+if (wants('check')) {
+  for (const [name, check] of checks) {
+    say(`checking ${name}`);
+    if ((await check()) !== 0) failedChecks.push(name);
+  }
+}
+
+let browser = existsSync(CHROMIUM);
+if (wants('browser') && !browser && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+  say('installing Chromium for the browser tests');
+  const environment = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+  await run('apt-get', ['update', '-qq'], environment);
+  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], environment);
+  browser = existsSync(CHROMIUM);
+}
+if (wants('browser') && !browser) say(`browser tests are skipped: ${CHROMIUM} is missing and cannot be installed without root and apt. Install Debian's package "chromium" to run them.`);
+
+const totals = { passed: checks.length - failedChecks.length, failed: failedChecks.length, skipped: 0 };
+if (!wants('check')) totals.passed = 0;
+for (const part of ['unit', 'conformance', 'system', 'failure', 'browser']) {
+  if (!wants(part) || (part === 'browser' && !browser)) continue;
+  say(`${part} tests`);
+  const report = join(root, 'artefacts', `${part}.json`);
+  const code = await tool('vitest/vitest.mjs', 'run', '--project', part, '--reporter', 'default', '--reporter', 'json', '--outputFile.json', report, '--passWithNoTests');
+  if (!existsSync(report)) {
+    totals.failed += 1;
+    continue;
+  }
+  const result = JSON.parse(readFileSync(report, 'utf8'));
+  totals.passed += result.numPassedTests;
+  totals.failed += result.numFailedTests + (code !== 0 && result.numFailedTests === 0 ? 1 : 0);
+  totals.skipped += result.numPendingTests + result.numTodoTests;
+}
+say(failedChecks.length > 0 ? `checks that failed: ${failedChecks.join(', ')}` : 'done');
+console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+process.exit(totals.failed > 0 ? 1 : 0);
