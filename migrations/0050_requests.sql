@@ -43,6 +43,7 @@ create index request_filed on request (filed_at, seq);
 create index request_updated on request (updated_at);
 create index request_state on request (state, seq);
 create index request_service on request (service_code, seq);
+create index request_unreleased on request (seq) where not published;
 create index request_open_place on request (public_lat, public_lon) where closed_at is null;
 create index request_incident on request (incident_id) where incident_id is not null;
 comment on table request is 'purpose: service-requests. What residents report about places and things; no contact data, that is sealed under the key of the case.';

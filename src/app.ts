@@ -3,7 +3,7 @@ import type { Config } from './config.ts';
 import { createBrain } from './brain/index.ts';
 import type { Clock, Random } from './kernel/index.ts';
 import { createOperations } from './operations/index.ts';
-import { buildHttp, createBus, createMetrics, lockFolder, migrate, openDatabase, startEmbeddedDatabase, type Http, type Logger } from './platform/index.ts';
+import { buildHttp, createBus, createMetrics, findFreePort, lockFolder, migrate, openDatabase, startEmbeddedDatabase, type Http, type Logger } from './platform/index.ts';
 import { readCityFolder } from './city.ts';
 import { registerPages } from './pages.ts';
 import { registerPublicRoutes } from './public-routes.ts';
@@ -54,18 +54,18 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     onClose(() => bus.close());
 
     const city = await readCityFolder(config);
-    const publicUrl = (): string => config.public_url ?? address.url;
-    const address = { url: `http://${config.host}:${config.port}` };
+    const port = config.port === 0 ? await findFreePort(config.host) : config.port;
+    const publicUrl = config.public_url ?? `http://${config.host}:${port}`;
 
-    const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, publicUrl });
+    const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, publicUrl: config.public_url });
     onClose(() => trust.close());
-    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: trust.purposes, gate: trust.gate, authenticateToken: (token) => trust.authenticateToken(token), authorize: (principal, action) => trust.authorize(principal, action), publicUrl });
+    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: trust.purposes, gate: trust.gate, authenticateToken: (token) => trust.authenticateToken(token), authorize: (principal, action) => trust.authorize(principal, action), publicUrl: () => publicUrl });
     onClose(() => sensing.close());
     const brain = await createBrain({ handle, bus, clock, logger, metrics, sensing, purposes: trust.purposes, rulesYaml: city.rulesYaml });
     onClose(() => brain.close());
-    const operations = await createOperations({ handle, bus, clock, random, logger, metrics, sensing, brain, playbooksYaml: city.playbooksYaml });
+    const operations = await createOperations({ handle, bus, clock, random, logger, metrics, sensing, brain, playbooksYaml: city.playbooksYaml, timeZone: city.info.time_zone });
     onClose(() => operations.close());
-    const services = await createServices({ handle, bus, clock, random, logger, metrics, trust, hashSecret, servicesYaml: city.servicesYaml, gazetteerNdjson: city.gazetteerNdjson, publicUrl, cityName: city.info.name });
+    const services = await createServices({ handle, bus, clock, random, logger, metrics, trust, hashSecret, servicesYaml: city.servicesYaml, gazetteerNdjson: city.gazetteerNdjson, publicUrl, bounds: city.bounds });
     onClose(() => services.close());
 
     const http = await buildHttp({ logger, authenticate: (request) => trust.authenticate(request), authorize: (principal, action) => trust.authorize(principal, action) });
@@ -76,16 +76,16 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     await brain.registerRoutes(http);
     await operations.registerRoutes(http);
     await services.registerRoutes(http);
-    await registerPages(http, () => publicUrl());
+    await registerPages(http, publicUrl);
 
-    address.url = await http.listen({ host: config.host, port: config.port });
+    await http.listen({ host: config.host, port });
     const mqtt = await sensing.startMqtt({ host: config.host, port: config.mqtt_port });
     return {
       http,
-      url: publicUrl(),
+      url: publicUrl,
       mqttPort: mqtt.port,
       name: city.info.name,
-      invite: async () => `${publicUrl()}/invite/${await trust.createInvitation([...FOUNDER_POSITIONS], '', INVITATION_LIFETIME_MS)}`,
+      invite: async () => `${publicUrl}/invite/${await trust.createInvitation([...FOUNDER_POSITIONS], '', INVITATION_LIFETIME_MS)}`,
       stop,
     };
   } catch (error) {

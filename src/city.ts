@@ -3,12 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { City } from './contracts/common.ts';
 import type { Config } from './config.ts';
-import { Refused } from './kernel/index.ts';
+import { Refused, type Bounds } from './kernel/index.ts';
 
 /** What a city brings of its own, from the folder `city` in its data folder; null where it brings nothing. */
 export interface CityFolder {
   readonly info: City;
   readonly folder: string;
+  /** Null for a city that has not said where it lies. */
+  readonly bounds: Bounds | null;
   readonly purposesYaml: string | null;
   readonly rulesYaml: string | null;
   readonly playbooksYaml: string | null;
@@ -40,10 +42,12 @@ export async function readCityFolder(config: Config): Promise<CityFolder> {
     const issue = parsed.error.issues[0];
     throw new Refused({ code: 'start.config-invalid', detail: `city/city.json is not valid at ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, field: 'city.json' });
   }
+  const [west, south, east, north] = parsed.data.bounds;
   const demo = config.empty ? null : { scenario: config.demo_scenario, speed: config.demo_speed };
   return {
     info: { ...parsed.data, demo, version: VERSION },
     folder,
+    bounds: cityJson === null ? null : { west, south, east, north },
     purposesYaml: config.purposes === undefined ? await read('purposes.yaml') : await readFile(config.purposes, 'utf8'),
     rulesYaml: config.rules === undefined ? await read('rules.yaml') : await readFile(config.rules, 'utf8'),
     playbooksYaml: await read('playbooks.yaml'),

@@ -9,7 +9,9 @@ const USAGE = `clerestory: the open city operations centre
   clerestory start [--empty] [--print-config]        start the city (the same as npm start)
   clerestory token --role ROLE [--purpose ID]        print a bearer token for scripts and devices
                                                      (Authorization: Bearer …, or the MQTT password)
-  clerestory verify log URL|DIR                      re-check a whole transparency log, offline for a DIR
+  clerestory verify log URL|DIR [--key VKEY] [--since FILE]
+                                                     re-check a whole transparency log, offline for a DIR;
+                                                     FILE is a checkpoint that you kept from earlier
   clerestory help
 
 roles: ${POSITIONS.join(', ')}
@@ -26,8 +28,7 @@ async function run(args: string[]): Promise<number> {
     case 'token':
       return printToken(rest);
     case 'verify':
-      if (rest[0] !== 'log' || rest[1] === undefined) return complain('verify needs: log URL|DIR');
-      return verifyLog(rest[1], (line) => console.log(line));
+      return verify(rest);
     case undefined:
     case 'help':
     case '--help':
@@ -38,12 +39,19 @@ async function run(args: string[]): Promise<number> {
   }
 }
 
-async function printToken(args: string[]): Promise<number> {
+function verify(args: string[]): Promise<number> | number {
+  const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, since: { type: 'string' } }, allowPositionals: true, strict: true });
+  const [what, target] = positionals;
+  if (what !== 'log' || target === undefined) return complain('verify needs: log URL|DIR');
+  return verifyLog(target, { ...(values.key === undefined ? {} : { key: values.key }), ...(values.since === undefined ? {} : { since: values.since }) });
+}
+
+function printToken(args: string[]): number {
   const { values } = parseArgs({ args, options: { role: { type: 'string' }, purpose: { type: 'string' } }, strict: true });
   const position = POSITIONS.find((known) => known === values.role?.replace('-', '_')) satisfies Position | undefined;
   if (position === undefined) return complain(`--role must be one of ${POSITIONS.join(', ')}`);
   const { config } = loadConfig(process.env);
-  console.log(await mintToken(config.data, { position, purpose: values.purpose }));
+  console.log(mintToken(config.data, { position, ...(values.purpose === undefined ? {} : { purpose: values.purpose }) }));
   return 0;
 }
 

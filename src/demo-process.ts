@@ -33,14 +33,14 @@ export async function startDemo(config: Config, say: (text: string) => void): Pr
     enter: async (city) => {
       const env = {
         CLERESTORY_URL: city.url,
-        CLERESTORY_ADMIN_TOKEN: await mintToken(config.data, { position: 'administrator', purpose: undefined }),
-        CLERESTORY_TOKEN: await mintToken(config.data, { position: 'device', purpose: undefined }),
+        CLERESTORY_ADMIN_TOKEN: mintToken(config.data, { position: 'administrator' }),
+        CLERESTORY_TOKEN: mintToken(config.data, { position: 'device' }),
         CLERESTORY_DEMO_SPEED: String(config.demo_speed),
         CLERESTORY_DEMO_SCENARIO: config.demo_scenario,
       };
-      await finish(spawnDemo('seed.ts', [], env), say);
+      await finish(spawnDemo('seed.ts', [folder], env), say);
       const run = (): void => {
-        simulator = spawnDemo('simulator.ts', [], env);
+        simulator = spawnDemo('simulator.ts', [folder], env);
         print(simulator, say);
         simulator.once('exit', (code) => {
           if (stopped) return;

@@ -10,7 +10,7 @@ type Handler = (request: IncomingMessage & { app?: Http }, response: ServerRespo
  * Hands every address that no module has taken to the built pages, in the same process. Their load functions call
  * the API through `app.inject`, so a page sees exactly what its caller may see.
  */
-export async function registerPages(http: Http, publicUrl: () => string): Promise<void> {
+export async function registerPages(http: Http, publicUrl: string): Promise<void> {
   if (!existsSync(HANDLER)) throw new Error(`the pages are not built (${fileURLToPath(HANDLER)}): run npm start, or npm run build`);
   process.env['PROTOCOL_HEADER'] = 'x-self-proto'; // read by the pages when they are loaded; set anew for every request below
   process.env['BODY_SIZE_LIMIT'] = '1M';
@@ -22,7 +22,7 @@ export async function registerPages(http: Http, publicUrl: () => string): Promis
       reply.hijack();
       const raw: IncomingMessage & { app?: Http } = request.raw;
       raw.app = http;
-      raw.headers['x-self-proto'] = publicUrl().startsWith('https:') ? 'https' : 'http';
+      raw.headers['x-self-proto'] = publicUrl.startsWith('https:') ? 'https' : 'http';
       reply.raw.setHeader('x-content-type-options', 'nosniff');
       reply.raw.setHeader('referrer-policy', 'no-referrer');
       reply.raw.setHeader('x-frame-options', 'DENY');

@@ -30,12 +30,8 @@ export async function registerPublicRoutes(http: Http, options: { config: Config
   http.get('/api/city', { config: { action: 'public' } }, () => city.info);
   http.get('/api/errors', { config: { action: 'public' } }, () => Object.entries(REFUSALS).map(([code, row]) => ({ code, ...row })));
   if (existsSync(city.folder)) {
-    await http.register(async (scope) => {
-      scope.addHook('onRoute', (route) => {
-        route.config = { ...route.config, action: 'public' };
-      });
-      // the folder also holds rules and playbooks; only these files are for everybody
-      await scope.register(fastifyStatic, { root: city.folder, prefix: '/city/', decorateReply: false, acceptRanges: true, allowedPath: (path) => /^\/(basemap\.pmtiles|brand\.svg)$/.test(path), cacheControl: true, maxAge: '1h' });
-    });
+    await http.register(fastifyStatic, { root: city.folder, serve: false, acceptRanges: true, maxAge: '1h' });
+    // the folder also holds rules and playbooks; only these two are for everybody
+    for (const file of ['basemap.pmtiles', 'brand.svg']) http.get(`/city/${file}`, { config: { action: 'public' }, schema: { hide: true } }, (_request, reply) => reply.sendFile(file));
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Instant, LonLat, Severity } from './common.ts';
+import { Position } from './principal.ts';
 import { Warning } from './warning.ts';
 
 export const INCIDENT_STATES = ['new', 'acknowledged', 'in_progress', 'closed'] as const;
@@ -33,7 +34,7 @@ export const Incident = z.object({
   closedAt: Instant.nullable(),
   outcome: Outcome.nullable(),
   sentence: z.string().nullable(),
-  /** Grows by one with every act; send it back to detect that somebody else was quicker. */
+  /** Grows by one with every entry of the log; send it back to detect that another person acted after it. What the system appends is no conflict. */
   revision: z.number().int(),
   warnings: z.object({ total: z.number().int(), standing: z.number().int(), unknown: z.number().int() }),
   requests: z.number().int(),
@@ -41,7 +42,24 @@ export const Incident = z.object({
 });
 export type Incident = z.infer<typeof Incident>;
 
-export const LOG_KINDS = ['opened', 'warning_joined', 'warning_cleared', 'warning_unknown', 'warning_known', 'request_joined', 'acknowledged', 'taken', 'released', 'note', 'step_done', 'step_skipped', 'step_undone', 'closed', 'reopened'] as const;
+export const LOG_KINDS = [
+  'opened',
+  'warning_joined',
+  'warning_cleared',
+  'warning_unknown',
+  'warning_known',
+  'request_joined',
+  'acknowledged',
+  'unacknowledged',
+  'taken',
+  'released',
+  'note',
+  'step_done',
+  'step_skipped',
+  'step_undone',
+  'closed',
+  'reopened',
+] as const;
 
 export const LogEntry = z.object({
   seq: z.number().int(),
@@ -88,8 +106,11 @@ export const IncidentDetail = Incident.extend({
 });
 export type IncidentDetail = z.infer<typeof IncidentDetail>;
 
-const sentence = z.string().trim().min(8, 'Say in a sentence what was done, at least 8 characters.').max(1_000);
-const reason = z.string().trim().min(3, 'Give a reason.').max(500);
+// PostgreSQL stores neither NUL nor half a surrogate pair
+const storable = (text: string): boolean => text.isWellFormed() && !text.includes('\u0000');
+const NOT_STORABLE = 'Remove the characters that are not text.';
+const sentence = z.string().trim().min(8, 'Say in a sentence what was done, at least 8 characters.').max(1_000).refine(storable, NOT_STORABLE);
+const reason = z.string().trim().min(3, 'Give a reason.').max(500).refine(storable, NOT_STORABLE);
 
 /** POST /api/incidents/{id}/acts. `revision` is optional; with it a stale act answers 409. */
 export const Act = z.discriminatedUnion('act', [
@@ -97,7 +118,7 @@ export const Act = z.discriminatedUnion('act', [
   z.strictObject({ act: z.literal('unacknowledge'), revision: z.int().optional() }),
   z.strictObject({ act: z.literal('take'), revision: z.int().optional() }),
   z.strictObject({ act: z.literal('release'), revision: z.int().optional() }),
-  z.strictObject({ act: z.literal('note'), text: z.string().trim().min(1).max(4_000), revision: z.int().optional() }),
+  z.strictObject({ act: z.literal('note'), text: z.string().trim().min(1).max(4_000).refine(storable, NOT_STORABLE), revision: z.int().optional() }),
   z.strictObject({ act: z.literal('complete_step'), step: z.string().max(100), revision: z.int().optional() }),
   z.strictObject({ act: z.literal('skip_step'), step: z.string().max(100), reason, revision: z.int().optional() }),
   z.strictObject({ act: z.literal('undo_step'), step: z.string().max(100), revision: z.int().optional() }),
@@ -108,12 +129,35 @@ export type Act = z.infer<typeof Act>;
 
 /** POST /api/incidents: an operator opens one by hand. */
 export const NewIncident = z.strictObject({
-  title: z.string().trim().min(3).max(200),
+  title: z.string().trim().min(3).max(200).refine(storable, NOT_STORABLE),
   severity: Severity,
   point: LonLat,
-  placeName: z.string().trim().max(255).default(''),
+  placeName: z.string().trim().max(255).refine(storable, NOT_STORABLE).default(''),
 });
 export type NewIncident = z.infer<typeof NewIncident>;
+
+/**
+ * GET /api/incidents?state=&kind=&before=&limit=: history, the latest change first. Send `next` back as `before` for the
+ * page after; null when there is none.
+ */
+export const IncidentPage = z.object({ incidents: z.array(Incident), next: z.string().nullable() });
+export type IncidentPage = z.infer<typeof IncidentPage>;
+
+const stepId = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'Use small letters, digits and hyphens.');
+/** One entry of playbooks.yaml; copied into every incident that opens with it. */
+export const Playbook = z.strictObject({
+  id: stepId,
+  title: z.string().trim().min(3).max(200),
+  purpose: z.string().trim().min(10).max(1_000).describe('What it is for, in plain words'),
+  steps: z
+    .array(z.strictObject({ id: stepId, text: z.string().trim().min(5).max(500), position: Position }))
+    .min(1)
+    .max(50),
+});
+export type Playbook = z.infer<typeof Playbook>;
+/** GET /api/playbooks */
+export const Playbooks = z.object({ playbooks: z.array(Playbook) });
+export type Playbooks = z.infer<typeof Playbooks>;
 
 /** GET /api/queue[?at=]: everything that is not closed, most urgent first; with `at`, as it stood then. */
 export const Queue = z.object({
@@ -131,5 +175,7 @@ export const IncidentChanged = z.object({
   entry: LogEntry,
   /** Ids of the requests that are joined, for the services side. */
   requestIds: z.array(z.string()),
+  /** When the warning was raised that caused the entry; left out when none did. */
+  warningRaisedAt: Instant.optional(),
 });
 export type IncidentChanged = z.infer<typeof IncidentChanged>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Instant, Language, LonLat } from './common.ts';
+import { Outcome } from './incident.ts';
 import { Look } from './trust.ts';
 
 /** Progress of a service request; GeoReport folds it into open and closed. */
@@ -23,8 +24,29 @@ export const RequestFiled = z.object({
 });
 export type RequestFiled = z.infer<typeof RequestFiled>;
 
+/** GeoReport v2, Service Definition: one question of a service. `variable` false is a note to read, never a field. */
+export const ServiceQuestion = z.object({
+  code: z.string(),
+  variable: z.boolean(),
+  datatype: z.enum(['string', 'number', 'datetime', 'text', 'singlevaluelist', 'multivaluelist']),
+  required: z.boolean(),
+  question: z.string(),
+  hint: z.string(),
+  values: z.array(z.object({ key: z.string(), name: z.string() })),
+});
+export type ServiceQuestion = z.infer<typeof ServiceQuestion>;
+
 /** GET /api/portal/services?language= */
-export const PortalService = z.object({ code: z.string(), name: z.string(), description: z.string(), group: z.string(), keywords: z.array(z.string()) });
+export const PortalService = z.object({
+  code: z.string(),
+  name: z.string(),
+  description: z.string(),
+  group: z.string(),
+  keywords: z.array(z.string()),
+  questions: z.array(ServiceQuestion),
+  /** Hours that the city promises; null when it promises none. */
+  sla_hours: z.number().nullable(),
+});
 export type PortalService = z.infer<typeof PortalService>;
 
 /** POST /api/portal/requests: the resident's form. A point or an address is needed; contact is optional. */
@@ -37,8 +59,10 @@ export const PortalReport = z.strictObject({
   name: z.string().trim().max(200).default(''),
   email: z.union([z.literal(''), z.email()]).default(''),
   phone: z.string().trim().max(50).default(''),
-  /** Made by the page, so that a repeated send files one request. */
-  idempotency_key: z.string().max(64).default(''),
+  /** Answers to the service's questions by their code; several values only for a multivaluelist. */
+  answers: z.record(z.string().max(60), z.union([z.string().max(4_000), z.array(z.string().max(255)).max(50)])).default({}),
+  /** Made by the page, so that a repeated send files one request: at least 16 random characters. */
+  idempotency_key: z.union([z.literal(''), z.string().min(16, 'Use at least 16 random characters.').max(64)]).default(''),
 });
 export type PortalReport = z.infer<typeof PortalReport>;
 export const PortalReceipt = z.object({ requestId: z.string(), token: z.string().describe('Secret of the follow-up link'), notice: z.string() });
@@ -61,8 +85,22 @@ export const PortalRequest = z.object({
   timeline: z.array(z.object({ at: Instant, state: RequestState, text: z.string() })),
   contact: z.array(z.string()).describe('Which contact fields are kept, never their content'),
   looks: z.array(Look),
+  answers: z.array(z.object({ question: z.string(), answer: z.string() })),
+  /** Until when the resident may reopen it; null while it is open and after that. */
+  reopenUntil: Instant.nullable(),
 });
 export type PortalRequest = z.infer<typeof PortalRequest>;
+
+/** POST /api/portal/requests/{token}/reopen, within 14 days of closing. */
+export const PortalReopen = z.strictObject({ reason: z.string().trim().min(5, 'Say what is still wrong.').max(500) });
+
+/** GET /api/portal/nearby?service=&lon=&lat=: open public requests of the service within 50 m, nearest first. */
+export const NearbyRequest = z.object({ requestId: z.string(), serviceName: z.string(), description: z.string(), state: RequestState, point: LonLat, filedAt: Instant, distance_m: z.number() });
+export type NearbyRequest = z.infer<typeof NearbyRequest>;
+
+/** Bus topic `request.reopened`: a resident says within 14 days that it is not done; `report` as in `request.filed`. */
+export const RequestReopened = z.object({ report: RequestFiled, reason: z.string(), incidentId: z.string().nullable(), at: Instant });
+export type RequestReopened = z.infer<typeof RequestReopened>;
 
 /** GET /api/requests (staff list) */
 export const RequestSummary = z.object({
@@ -82,6 +120,28 @@ export const RequestSummary = z.object({
   hasContact: z.boolean(),
 });
 export type RequestSummary = z.infer<typeof RequestSummary>;
+export const RequestPage = z.object({ requests: z.array(RequestSummary), next: z.string().nullable().describe('cursor of the next page') });
+export type RequestPage = z.infer<typeof RequestPage>;
+
+/** GET /api/requests/{id} (staff): everything but who filed it. */
+export const RequestDetail = RequestSummary.extend({
+  language: z.string(),
+  source: z.enum(['portal', 'georeport']),
+  publicDescription: z.string().nullable(),
+  outcome: Outcome.nullable(),
+  sentence: z.string().nullable(),
+  closedAt: Instant.nullable(),
+  answers: z.array(z.object({ code: z.string(), question: z.string(), answer: z.string() })),
+  notes: z.array(z.object({ at: Instant, state: RequestState, text: z.string() })),
+  contact: z.array(z.string()).describe('Which contact fields are kept, never their content'),
+});
+export type RequestDetail = z.infer<typeof RequestDetail>;
+
+/** POST /api/requests/{id}/publish: releases the texts to the public, as they are or as edited, or takes them back. */
+export const PublishRequest = z.strictObject({ published: z.boolean(), description: z.string().trim().max(4_000).optional() });
+/** POST /api/requests/{id}/decline */
+export const DeclineRequest = z.strictObject({ outcome: z.enum(['not_ours', 'duplicate', 'false_alarm']), sentence: z.string().trim().min(8, 'Say in a sentence why, at least 8 characters.').max(1_000) });
+
 /** Answer of POST /api/requests/{id}/contact after the look is in the log. */
 export const Contact = z.object({ name: z.string(), email: z.string(), phone: z.string(), look: Look });
 export type Contact = z.infer<typeof Contact>;

@@ -11,6 +11,7 @@ export const PasswordSignIn = z.strictObject({ name: z.string().trim().min(1).ma
 
 /** GET /api/invitations/{code}: what a one-time link is for. */
 export const Invitation = z.object({ positions: z.array(Position), name: z.string(), expiresAt: Instant });
+export type Invitation = z.infer<typeof Invitation>;
 
 /** POST /api/invitations/{code}/password: sets up an account with a password and signs in. */
 export const AcceptWithPassword = z.strictObject({

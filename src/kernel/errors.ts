@@ -58,6 +58,10 @@ export const REFUSALS = {
   'request.not-found': row(404, 'The request does not exist or is not public', 'Check the number, or use the secret link.'),
   'request.api-key-invalid': row(403, 'The api_key is missing or not valid', 'Ask the city for an api_key.'),
   'request.jurisdiction-unknown': row(404, 'The jurisdiction is not served here', 'Leave jurisdiction_id out.'),
+  'request.outcome-missing': row(400, 'A request closes only with an outcome and a sentence', 'Choose an outcome and say in a sentence what was done.'),
+  'request.act-not-allowed': row(409, 'The request is in a state that does not allow this', 'Look at its present state.'),
+  'request.media-refused': row(400, 'Photos and files are not taken', 'Send the report without a file.'),
+  'request.place-unknown': row(400, 'The place was not found', 'Send lat and long, or a street of this city with its number.'),
   // Trust
   'look.reason-missing': row(400, 'Looking at a resident\'s data needs a purpose and a reason', 'State both; the resident will see them.'),
   'look.log-unavailable': row(503, 'The transparency log cannot take the entry', 'Nothing was shown; see the server\'s status.'),

@@ -1,7 +1,9 @@
 import cookie from '@fastify/cookie';
-import { fastify, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
+import { LogController, fastify, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, type RawServerDefault } from 'fastify';
 import { hasZodFastifySchemaValidationErrors, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type AddressInfo } from 'node:net';
 import { ANONYMOUS, type Action, type Principal } from '../contracts/principal.ts';
 import { LIMITS, REFUSALS, Refused, statusOf, type Refusal } from '../kernel/index.ts';
 import type { Logger } from './logger.ts';
@@ -33,7 +35,7 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
   const logger: FastifyBaseLogger = options.logger;
   const http: Http = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LIMITS.body_bytes,
     routerOptions: { maxParamLength: 500 },
     maxRequestsPerSocket: 0,
@@ -142,4 +144,14 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
 export function setRefusalHeaders(refusal: Refusal, reply: FastifyReply): void {
   if (statusOf(refusal) === 503) reply.header('retry-after', OVERLOADED_RETRY_AFTER_S);
   if (statusOf(refusal) === 401) reply.header('www-authenticate', 'Bearer realm="clerestory"');
+}
+
+/** A port that nobody listens on at this moment, for a city that was told to choose one itself. */
+export async function findFreePort(host: string): Promise<number> {
+  const probe = createServer().listen(0, host);
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
 }

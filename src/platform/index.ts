@@ -2,5 +2,7 @@ export * from './bus.ts';
 export * from './database/database.ts';
 export { startEmbeddedDatabase, lockFolder, type EmbeddedDatabase } from './database/supervisor.ts';
 export * from './http.ts';
+export * from './live.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
+export { createMqttBroker, type MqttBroker, type MqttOptions, type MqttPeer } from './mqtt.ts';

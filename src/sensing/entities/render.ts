@@ -1,0 +1,159 @@
+import { parseExactJson } from '../ingest/exact-json.ts';
+import type { ObservationExtra, ObservationRow } from '../observations/index.ts';
+import { unwrap } from '../../kernel/index.ts';
+import { NO_OPTIONS, type ExpandItem, type QueryOptions } from '../query/syntax.ts';
+import { findProperty, modelOf, type EntityModel, type PropertyModel } from './model.ts';
+import type { Entity, Page } from './read-store.ts';
+import type { Row } from './windows.ts';
+
+export type Json = Record<string, unknown>;
+
+/** Makes the JSON of entities and pages (18-088 §8.1, §9.3); `root` is the address of /v1.1 without a slash at its end. */
+export interface Renderer {
+  entity(entity: Entity): Json;
+  page(page: Page, ownPath: string, options: QueryOptions): Json;
+  references(page: Page, ownPath: string, options: QueryOptions): Json;
+  dataArray(page: Page, ownPath: string, options: QueryOptions): Json;
+  observation(row: ObservationRow): Json;
+  selfLink(model: EntityModel, id: number): string;
+}
+
+export function createRenderer(root: () => string): Renderer {
+  const selfLink = (model: EntityModel, id: number): string => `${root()}/${model.set}(${String(id)})`;
+
+  const entity = ({ model, options, row, related }: Entity): Json => {
+    const json: Json = {};
+    const { select } = options;
+    const shows = (name: string): boolean => select === null || select.some((item) => item.name === name);
+    const self = selfLink(model, row.id);
+    if (shows('@iot.id') || shows('id')) json['@iot.id'] = row.id;
+    if (shows('@iot.selfLink')) json['@iot.selfLink'] = self;
+    for (const property of model.properties) {
+      if (!shows(property.name)) continue;
+      const value = valueOf(model, property, row);
+      if (value !== undefined) json[property.name] = value;
+      else if (select !== null) json[property.name] = null;
+    }
+    for (const { name } of model.navigations) {
+      const expanded = related.get(name);
+      const item = options.expand.find((candidate) => candidate.name === name);
+      if (expanded === undefined || item === undefined) {
+        if (shows(name)) json[`${name}@iot.navigationLink`] = `${self}/${name}`;
+      } else addRelated(json, item, expanded, `${self}/${name}`);
+    }
+    return json;
+  };
+
+  const addRelated = (json: Json, { name, options }: ExpandItem, related: Entity | Page | null, path: string): void => {
+    if (related === null || 'row' in related) {
+      json[name] = related === null ? null : entity(related);
+      return;
+    }
+    if (related.count !== null) json[`${name}@iot.count`] = related.count;
+    json[name] = related.entities.map(entity);
+    if (related.next !== null) json[`${name}@iot.nextLink`] = nextLink(path, options, related.next);
+  };
+
+  const envelope = (page: Page, path: string, options: QueryOptions, value: unknown[]): Json => ({
+    ...(page.count === null ? {} : { '@iot.count': page.count }),
+    ...(page.next === null ? {} : { '@iot.nextLink': nextLink(`${root()}/${path}`, options, page.next) }),
+    value,
+  });
+
+  return {
+    entity,
+    selfLink,
+    page: (page, path, options) => envelope(page, path, options, page.entities.map(entity)),
+    references: (page, path, options) => envelope(page, path, options, page.entities.map(({ model, row }) => ({ '@iot.selfLink': selfLink(model, row.id) }))),
+    dataArray: (page, path, options) => {
+      const groups = Map.groupBy(page.entities, ({ row }) => row['datastream_id'] as number);
+      const value = [...groups].map(([datastreamId, members]) => dataArrayOf(members, options, `${root()}/Datastreams(${String(datastreamId)})`));
+      return envelope(page, path, options, value);
+    },
+    observation: (row) => {
+      return entity({ model: OBSERVATION, options: NO_OPTIONS, row: { ...row }, related: new Map() });
+    },
+  };
+}
+
+const OBSERVATION = modelOf('Observations');
+
+/** Undefined for what an entity does not have. */
+function valueOf(model: EntityModel, { name, columns: [column], computed }: PropertyModel, row: Row): unknown {
+  if (model.set === 'Observations') return observationValue(name, row as unknown as ObservationRow);
+  if (computed === true) return computedValue(name, row);
+  const value = row[column ?? name];
+  if (value instanceof Date) return value.toISOString();
+  if (model.set === 'Datastreams' && name === 'properties') return { ...(value as Json), purpose: row['purpose'] };
+  return value;
+}
+
+function observationValue(name: string, row: ObservationRow): unknown {
+  switch (name) {
+    case 'phenomenonTime':
+      return timeText(row.phenomenon_start, row.phenomenon_end);
+    case 'resultTime':
+      return row.result_time?.toISOString() ?? null;
+    case 'result':
+      return row.result_json === null ? row.result_number : unwrap(parseExactJson(Buffer.from(row.result_json)));
+    default:
+      return row.extra?.[name as keyof ObservationExtra];
+  }
+}
+
+function computedValue(name: string, row: Row): unknown {
+  const extent = row['extent'] as { first_start: Date; first_result: Date | null; last_end: Date; last_result: Date | null } | null;
+  if (name === 'observedArea') return row['observed_area'] ?? areaOf(row['area'] as Area | null) ?? undefined;
+  if (extent === null) return undefined;
+  if (name === 'phenomenonTime') return `${extent.first_start.toISOString()}/${extent.last_end.toISOString()}`;
+  return extent.first_result === null || extent.last_result === null ? undefined : `${extent.first_result.toISOString()}/${extent.last_result.toISOString()}`;
+}
+
+interface Area {
+  readonly west: number;
+  readonly south: number;
+  readonly east: number;
+  readonly north: number;
+}
+
+/** The box as GeoJSON; a box without extent is a point or a line, since a ring needs four different positions. */
+function areaOf(area: Area | null): unknown {
+  if (area === null) return null;
+  const { west, south, east, north } = area;
+  if (west === east && south === north) return { type: 'Point', coordinates: [west, south] };
+  if (west === east || south === north) return { type: 'LineString', coordinates: [[west, south], [east, north]] };
+  return { type: 'Polygon', coordinates: [[[west, south], [east, south], [east, north], [west, north], [west, south]]] };
+}
+
+function timeText(start: Date, end: Date | null): string {
+  return end === null ? start.toISOString() : `${start.toISOString()}/${end.toISOString()}`;
+}
+
+const ARRAY_COMPONENTS = ['id', 'phenomenonTime', 'resultTime', 'result'];
+
+/** One group of 18-088 §13.1 Table 37: the observations of one Datastream as rows. */
+function dataArrayOf(members: readonly Entity[], { select }: QueryOptions, datastreamLink: string): Json {
+  const components = select === null ? ARRAY_COMPONENTS : select.map(({ name }) => (name === '@iot.id' ? 'id' : name)).filter((name) => name === 'id' || findProperty(OBSERVATION, name) !== undefined);
+  const dataArray = members.map(({ row }) => components.map((name) => (name === 'id' ? row.id : (observationValue(name, row as unknown as ObservationRow) ?? null))));
+  return { 'Datastream@iot.navigationLink': datastreamLink, components, 'dataArray@iot.count': dataArray.length, dataArray };
+}
+
+/** The same question again, from the place where the page ended. $skip was done by then. */
+function nextLink(address: string, options: QueryOptions, next: string): string {
+  const kept = options.texts.filter(([name]) => name !== '$skip' && name !== '$skiptoken' && name !== '$expand');
+  const expand = options.expand.length > 0 ? [['$expand', expandText(options.expand)] as const] : [];
+  const query = [...kept, ...expand, ['$skiptoken', next] as const];
+  return `${address}?${query.map(([name, text]) => `${name}=${encodeText(text)}`).join('&')}`;
+}
+
+function expandText(items: readonly ExpandItem[]): string {
+  return items
+    .map(({ name, options }) => {
+      const parts = options.texts.filter(([option]) => option !== '$expand').map(([option, text]) => `${option}=${text}`);
+      if (options.expand.length > 0) parts.push(`$expand=${expandText(options.expand)}`);
+      return parts.length === 0 ? name : `${name}(${parts.join(';')})`;
+    })
+    .join(',');
+}
+
+const encodeText = (text: string): string => encodeURIComponent(text).replaceAll('%24', '$').replaceAll('%2C', ',').replaceAll('%2F', '/').replaceAll('%3D', '=').replaceAll('%3B', ';').replaceAll('%3A', ':');

@@ -1,0 +1,1 @@
+export { createSensing, type Sensing, type SensingDeps } from './sensing.ts';

@@ -1,0 +1,1 @@
+export type { ObservationExtra, ObservationRow } from './observation-row.ts';

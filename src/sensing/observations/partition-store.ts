@@ -1,0 +1,93 @@
+import { sql } from 'kysely';
+import type { Clock } from '../../kernel/index.ts';
+import type { DatabaseHandle, Logger } from '../../platform/index.ts';
+
+/** The day partitions of table `observation`. */
+export interface Partitions {
+  /** Makes the partition of the UTC day (days since 1970), unless it stands. */
+  ensure(day: number): Promise<void>;
+  /** Whether `ensure` has nothing to do; cheap. */
+  isKnown(day: number): boolean;
+  /** Names of all partitions that may hold rows, newest day first, the one for all other times at the front. */
+  names(): readonly string[];
+  close(): Promise<void>;
+}
+
+export const DAY_MS = 86_400_000;
+export const dayOf = (atMs: number): number => Math.floor(atMs / DAY_MS);
+
+const AHEAD_DAYS = 2;
+// Rows of older or impossible days go to the partition for all other times: a partition for each of them would slow every query.
+const BACK_DAYS = 400;
+const REFILL_MS = 3_600_000;
+const LOCK_TIMEOUT_MS = 3_000;
+const OTHER = 'observation_other';
+
+/** Reads which partitions stand and makes those of today and the days ahead; an hourly timer goes on with that. */
+export async function openPartitions(handle: DatabaseHandle, clock: Clock, logger: Logger): Promise<Partitions> {
+  const known = new Set<number>();
+  const making = new Map<number, Promise<void>>();
+  const present = await sql<{ name: string }>`select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'observation'::regclass`.execute(handle.db);
+  for (const { name } of present.rows) {
+    const found = /^observation_(\d{4})(\d{2})(\d{2})$/.exec(name);
+    if (found !== null) known.add(dayOf(Date.UTC(Number(found[1]), Number(found[2]) - 1, Number(found[3]))));
+  }
+  const standing = new Set(known);
+
+  const isFar = (day: number): boolean => {
+    const today = dayOf(clock.nowMs());
+    return day < today - BACK_DAYS || day > today + AHEAD_DAYS;
+  };
+
+  const make = async (day: number): Promise<void> => {
+    const name = nameOf(day);
+    const limit = (at: number): string => `'${new Date(at * DAY_MS).toISOString()}'`;
+    try {
+      await handle.db.transaction().execute(async (trx) => {
+        await sql.raw(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`).execute(trx);
+        // attaching takes a weaker lock on the whole table than `create table ... partition of`, so reading and storing go on
+        await sql.raw(`create table ${name} (like observation including defaults)`).execute(trx);
+        await sql.raw(`alter table observation attach partition ${name} for values from (${limit(day)}) to (${limit(day + 1)})`).execute(trx);
+      });
+      standing.add(day);
+    } catch (error) {
+      const code = (error as { code?: unknown }).code;
+      if (code === '42P07') standing.add(day); // another process made it first
+      else if (code === '23514' || code === '55P03') logger.warn({ err: error, partition: name }, 'a day has no partition of its own; its rows go to observation_other');
+      else throw error;
+    }
+    known.add(day);
+  };
+  const ensure = async (day: number): Promise<void> => {
+    if (known.has(day) || isFar(day)) return;
+    let made = making.get(day);
+    if (made === undefined) {
+      made = make(day).finally(() => making.delete(day));
+      making.set(day, made);
+    }
+    await made;
+  };
+  const ahead = async (): Promise<void> => {
+    const today = dayOf(clock.nowMs());
+    for (let day = today - 1; day <= today + AHEAD_DAYS; day += 1) await ensure(day);
+  };
+
+  await ahead();
+  let refilling: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    refilling = ahead().catch((error: unknown) => logger.error({ err: error }, 'no partitions could be made ahead; trying again in an hour'));
+  }, REFILL_MS);
+  timer.unref();
+
+  return {
+    ensure,
+    isKnown: (day) => known.has(day) || isFar(day),
+    names: () => [OTHER, ...[...standing].sort((a, b) => b - a).map(nameOf)],
+    close: async () => {
+      clearInterval(timer);
+      await refilling;
+    },
+  };
+}
+
+const nameOf = (day: number): string => `observation_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`;

@@ -1,0 +1,71 @@
+import { frag, raw, type Fragment } from './fragment.ts';
+import type { Geometry } from './geometry.ts';
+
+export type ScalarType = 'number' | 'text' | 'boolean' | 'instant' | 'date' | 'time' | 'duration';
+
+/** A stored GeoJSON of one row, for exact predicates in process. */
+export interface StoredGeometry {
+  readonly table: 'location' | 'feature_of_interest';
+  readonly column: 'location' | 'feature';
+  readonly alias: string;
+}
+
+/** A typed piece of SQL: what a path, a literal or a function stands for. SQL null is the null of OData. */
+export type Value =
+  | { readonly type: ScalarType; readonly sql: Fragment; /** bigint rather than double */ readonly integer?: boolean }
+  /** `end` equals `start` for an instant. */
+  | { readonly type: 'interval'; readonly start: Fragment; readonly end: Fragment }
+  /** A value whose type only the row knows; each form is null when the value is of another type. */
+  | { readonly type: 'json'; readonly sql: Fragment; readonly number: Fragment; readonly text: Fragment; readonly boolean: Fragment; readonly order?: Value }
+  | { readonly type: 'geometry'; readonly literal: Geometry }
+  | { readonly type: 'stored-geometry'; readonly stored: StoredGeometry }
+  | { readonly type: 'null' };
+
+export const SQL_TYPES: Readonly<Record<ScalarType, string>> = { number: 'double precision', text: 'text', boolean: 'boolean', instant: 'timestamptz', date: 'date', time: 'time', duration: 'interval' };
+
+/** What a value is called in a message. */
+export const TYPE_WORDS: Readonly<Record<Value['type'], string>> = {
+  number: 'a number',
+  text: 'a text',
+  boolean: 'true or false',
+  instant: 'a time',
+  date: 'a date',
+  time: 'a time of day',
+  duration: 'a duration',
+  interval: 'a time',
+  json: 'a JSON value',
+  geometry: 'a geometry',
+  'stored-geometry': 'a geometry',
+  null: 'null',
+};
+
+export const scalar = (type: ScalarType, sql: Fragment): Value => ({ type, sql });
+
+/** The value of a jsonb expression. */
+export function jsonValue(sql: Fragment): Value {
+  return {
+    type: 'json',
+    sql,
+    number: frag`(case when jsonb_typeof(${sql}) = 'number' then (${sql})::double precision end)`,
+    text: frag`(case when jsonb_typeof(${sql}) = 'string' then ${sql} #>> '{}' end)`,
+    boolean: frag`(case when jsonb_typeof(${sql}) = 'boolean' then (${sql})::boolean end)`,
+  };
+}
+
+/** SQL of `value` as `type`, or null when it can never be of that type. */
+export function castTo(value: Value, type: ScalarType): Fragment | null {
+  switch (value.type) {
+    case 'json':
+      return type === 'number' ? value.number : type === 'text' ? value.text : type === 'boolean' ? value.boolean : null;
+    case 'interval':
+      return type === 'instant' ? value.start : null;
+    case 'null':
+      return frag`null::${raw(SQL_TYPES[type])}`;
+    case 'geometry':
+    case 'stored-geometry':
+      return null;
+    default:
+      if (value.type !== type) return null;
+      return type === 'number' ? frag`(${value.sql})::double precision` : value.sql;
+  }
+}

@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AddressInfo } from 'node:net';
+import { beforeAll, expect, test } from 'vitest';
+import { freshDatabase } from '../../../test/database.ts';
+import { openLogIn, temporaryFolder } from '../../../test/log-folder.ts';
+import { ANONYMOUS } from '../../contracts/principal.ts';
+import { buildHttp, silentLogger, type Http } from '../../platform/index.ts';
+import { authorize } from '../policy.ts';
+import { registerLogRoutes } from './log-routes.ts';
+import type { TransparencyLog } from './log.ts';
+import { verifyLog } from './verify-command.ts';
+
+const folder = temporaryFolder();
+let log: TransparencyLog;
+let http: Http;
+
+const append = (count: number): Promise<number[]> =>
+  Promise.all(Array.from({ length: count }, (_, n) => log.append({ kind: 'test', t: '2026-11-24T06:00:00.000Z', commit: n.toString(16).padStart(64, '0') })));
+
+beforeAll(async () => {
+  log = await openLogIn(folder, await freshDatabase());
+  http = await buildHttp({ logger: silentLogger, authenticate: async () => ANONYMOUS, authorize });
+  registerLogRoutes(http, { log, status: () => log.status(0) });
+  await append(260);
+  return async () => {
+    await http.close();
+    await log.close();
+  };
+});
+
+test('checkpoint, tiles and bundles are public, with the types and caching of C2SP tlog-tiles', async () => {
+  const checkpoint = await http.inject({ url: '/log/checkpoint' });
+  expect(checkpoint.headers).toMatchObject({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-cache' });
+  expect(checkpoint.body).toMatch(/^city\.example:8080\/log\n260\n[A-Za-z0-9+/]{43}=\n\n— city\.example:8080\/log [A-Za-z0-9+/]+=\n$/);
+  for (const [path, bytes] of [
+    ['tile/0/000', 8_192],
+    ['tile/0/001.p/4', 128],
+    ['tile/1/000.p/1', 32],
+  ] as const) {
+    const tile = await http.inject({ url: `/log/${path}` });
+    expect(tile.headers).toMatchObject({ 'content-type': 'application/octet-stream', 'cache-control': 'public, max-age=31536000, immutable' });
+    expect(tile.rawPayload.length).toBe(bytes);
+  }
+  expect((await http.inject({ url: '/log/tile/entries/001.p/4' })).rawPayload.length).toBeGreaterThan(4 * 100);
+  expect((await http.inject({ url: '/api/log' })).json()).toMatchObject({ origin: 'city.example:8080/log', size: 260, looks: 0 });
+});
+
+test('nothing outside the published tree is given out', async () => {
+  for (const path of ['tile/0/001.p/5', 'tile/0/002', 'tile/2/000.p/1', 'tile/64/000', 'tile/0/..%2f..%2fkeys%2flog.key', 'tile/../keys/log.key', 'tile/0/x000/000', 'vkey/x']) {
+    expect([path, (await http.inject({ url: `/log/${path}` })).statusCode]).toEqual([path, 404]);
+  }
+});
+
+test('the command checks a running server, also while it appends, and its checkpoint against one kept before', async () => {
+  const address = await http.listen({ host: '127.0.0.1', port: 0 });
+  const kept = join(folder, 'kept');
+  writeFileSync(kept, log.checkpoint());
+  const lines: string[] = [];
+  let busy = true;
+  const appending = (async () => {
+    while (busy) await append(150);
+  })();
+  for (let times = 0; times < 3; times += 1) expect(await verifyLog(address, { print: (line) => lines.push(line), key: log.verifierKey(), since: kept })).toBe(0);
+  busy = false;
+  await appending;
+  expect(lines.join('\n')).toContain('nothing that stood in the log at 260 entries was changed');
+  expect(await verifyLog(`${address}/log/`, { print: () => undefined })).toBe(0);
+});
+
+test('an address without a log is told from a broken one', async () => {
+  const page = createServer((_request, response) => response.setHeader('content-type', 'text/html').end('<p>hello'));
+  page.listen(0, '127.0.0.1');
+  await once(page, 'listening');
+  const lines: string[] = [];
+  expect(await verifyLog(`http://127.0.0.1:${(page.address() as AddressInfo).port}`, { print: (line) => lines.push(line) })).toBe(2);
+  expect(lines[0]).toContain('There is no log');
+  page.close();
+});

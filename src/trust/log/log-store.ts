@@ -1,0 +1,78 @@
+import type { Database } from '../../platform/index.ts';
+
+type LogTables = {
+  log_head: { only_row: boolean; origin: string; verifier_key: string; size: number; root: Buffer; checkpoint: string; checkpoint_at: Date };
+  log_body: { commitment: Buffer; kind: string; nonce: Buffer; body: string; from_index: number; leaf_index: number | null; created_at: Date };
+};
+
+export interface StoredHead {
+  readonly origin: string;
+  readonly verifierKey: string;
+  readonly size: number;
+  readonly root: Buffer;
+  readonly checkpoint: string;
+  readonly checkpointAt: Date;
+}
+
+const on = (db: Database) => db.withTables<LogTables>();
+
+export async function readHead(db: Database): Promise<StoredHead | undefined> {
+  const row = await on(db).selectFrom('log_head').selectAll().executeTakeFirst();
+  return row && { origin: row.origin, verifierKey: row.verifier_key, size: row.size, root: row.root, checkpoint: row.checkpoint, checkpointAt: row.checkpoint_at };
+}
+
+export async function insertHead(db: Database, head: StoredHead): Promise<void> {
+  await on(db)
+    .insertInto('log_head')
+    .values({
+      only_row: true,
+      origin: head.origin,
+      verifier_key: head.verifierKey,
+      size: head.size,
+      root: head.root,
+      checkpoint: head.checkpoint,
+      checkpoint_at: head.checkpointAt,
+    })
+    .execute();
+}
+
+/** Compare-and-swap: moves the head from exactly (size, root) to the next one; false when it is another by now. */
+export async function advanceHead(
+  db: Database,
+  from: { size: number; root: Uint8Array },
+  to: { size: number; root: Uint8Array; checkpoint: string; checkpointAt: Date },
+): Promise<boolean> {
+  const moved = await on(db)
+    .updateTable('log_head')
+    .set({ size: to.size, root: Buffer.from(to.root), checkpoint: to.checkpoint, checkpoint_at: to.checkpointAt })
+    .where('size', '=', from.size)
+    .where('root', '=', Buffer.from(from.root))
+    .returning('size')
+    .executeTakeFirst();
+  return moved !== undefined;
+}
+
+interface PendingBody {
+  readonly commitment: Buffer;
+  readonly fromIndex: number;
+}
+
+export async function insertBody(db: Database, row: { commitment: Buffer; kind: string; nonce: Uint8Array; body: string; fromIndex: number; at: Date }): Promise<void> {
+  await on(db)
+    .insertInto('log_body')
+    .values({ commitment: row.commitment, kind: row.kind, nonce: Buffer.from(row.nonce), body: row.body, from_index: row.fromIndex, leaf_index: null, created_at: row.at })
+    .execute();
+}
+
+export async function setBodyIndex(db: Database, commitment: Buffer, index: number): Promise<void> {
+  await on(db).updateTable('log_body').set({ leaf_index: index }).where('commitment', '=', commitment).execute();
+}
+
+export async function deleteBody(db: Database, commitment: Buffer): Promise<void> {
+  await on(db).deleteFrom('log_body').where('commitment', '=', commitment).where('leaf_index', 'is', null).execute();
+}
+
+export async function listPendingBodies(db: Database): Promise<PendingBody[]> {
+  const rows = await on(db).selectFrom('log_body').select(['commitment', 'from_index']).where('leaf_index', 'is', null).orderBy('from_index').limit(10_000).execute();
+  return rows.map((row) => ({ commitment: row.commitment, fromIndex: row.from_index }));
+}

@@ -1,0 +1,27 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { systemClock, systemRandom } from '../src/kernel/index.ts';
+import { createMetrics, silentLogger, type DatabaseHandle } from '../src/platform/index.ts';
+import { readOrMakeSigningKey } from '../src/trust/keys/key-files.ts';
+import { openLog, type TransparencyLog } from '../src/trust/log/log.ts';
+
+/** A data folder that goes away after the test file. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'clerestory-log-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export const openLogIn = (dataFolder: string, handle: DatabaseHandle): Promise<TransparencyLog> =>
+  openLog({
+    handle,
+    clock: systemClock,
+    random: systemRandom,
+    logger: silentLogger,
+    metrics: createMetrics(),
+    dataFolder,
+    publicUrl: 'http://city.example:8080',
+    signingKey: readOrMakeSigningKey(dataFolder),
+  });

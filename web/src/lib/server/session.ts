@@ -1,0 +1,24 @@
+import { error, redirect } from '@sveltejs/kit';
+import type { Session } from '#contracts/session';
+import type { Principal } from '#contracts/principal';
+import { call } from '#lib/api/client.ts';
+
+interface Asking {
+  readonly fetch: typeof globalThis.fetch;
+  readonly url: URL;
+}
+
+/** Who asks; sends people without a session to the sign-in page and back here afterwards. */
+export async function requirePerson({ fetch, url }: Asking): Promise<Principal> {
+  const answer = await call<Session>(fetch, '/api/session');
+  if (!answer.ok) error(answer.problem.status || 503, { message: answer.problem.title, code: answer.problem.code });
+  const { principal } = answer.value;
+  if (principal.kind === 'anonymous') redirect(303, `/sign-in?next=${encodeURIComponent(url.pathname + url.search)}`);
+  return principal;
+}
+
+/** Where to go after signing in: a path of this server, never another site. */
+export function nextPath(asked: string | null | undefined): string {
+  if (asked === null || asked === undefined || !asked.startsWith('/') || asked.startsWith('//') || asked.includes('\\')) return '/console';
+  return asked;
+}

@@ -1,0 +1,26 @@
+export interface Toast {
+  readonly id: number;
+  readonly kind: 'done' | 'refused';
+  readonly text: string;
+}
+
+const SHOWN_MS = { done: 4_000, refused: 12_000 } as const;
+const KEPT = 4;
+
+/** Short messages at the foot of the screen; the newest four are kept. */
+class Toasts {
+  list: Toast[] = $state([]);
+  #next = 1;
+
+  say(kind: Toast['kind'], text: string): void {
+    const toast = { id: this.#next++, kind, text };
+    this.list = [...this.list, toast].slice(-KEPT);
+    setTimeout(() => this.drop(toast.id), SHOWN_MS[kind]);
+  }
+
+  drop(id: number): void {
+    this.list = this.list.filter((toast) => toast.id !== id);
+  }
+}
+
+export const toasts = new Toasts();

@@ -1,0 +1,12 @@
+import type { City } from '#contracts/common.ts';
+import type { Session } from '#contracts/session.ts';
+import { read } from '#lib/trust/read.ts';
+import { redirect } from '@sveltejs/kit';
+import type { LayoutServerLoad } from './$types';
+
+/** Desk pages are plain forms, for people who work on requests and accounts. */
+export const load: LayoutServerLoad = async ({ fetch, url }) => {
+  const [city, session] = await Promise.all([read<City>(fetch, '/api/city'), read<Session>(fetch, '/api/session')]);
+  if (session.principal.kind === 'anonymous') redirect(303, `/sign-in?next=${encodeURIComponent(url.pathname)}`);
+  return { city, principal: session.principal };
+};

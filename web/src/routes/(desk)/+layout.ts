@@ -1,0 +1,2 @@
+// plain forms; no script is sent
+export const csr = false;

@@ -1,0 +1,26 @@
+import { POSITIONS, type Position } from '#contracts/principal.ts';
+import type { Person } from '#contracts/session.ts';
+import { call } from '#lib/api/client.ts';
+import { read } from '#lib/trust/read.ts';
+import { fail } from '@sveltejs/kit';
+import type { Actions, PageServerLoad } from './$types';
+
+const HUMAN = POSITIONS.filter((position) => position !== 'device');
+
+export const load: PageServerLoad = async ({ fetch }) => ({ people: await read<Person[]>(fetch, '/api/people'), positions: HUMAN });
+
+export const actions: Actions = {
+  invite: async ({ request, fetch, url }) => {
+    const form = await request.formData();
+    const positions = form.getAll('positions').filter((value): value is Position => HUMAN.includes(value as Position));
+    const name = form.get('name');
+    const answer = await call<{ code: string }>(fetch, '/api/people/invitations', { method: 'POST', body: { name: typeof name === 'string' ? name : '', positions } });
+    if (!answer.ok) return fail(answer.problem.status || 503, { link: '', error: `${answer.problem.detail || answer.problem.title} ${answer.problem.cure}`.trim() });
+    return { link: `${url.origin}/invite/${answer.value.code}`, error: '' };
+  },
+  disable: async ({ request, fetch }) => {
+    const id = (await request.formData()).get('id');
+    const answer = await call(fetch, `/api/people/${encodeURIComponent(typeof id === 'string' ? id : '')}/disable`, { method: 'POST', body: {} });
+    return answer.ok ? { link: '', error: '' } : fail(answer.problem.status || 503, { link: '', error: answer.problem.detail || answer.problem.title });
+  },
+};

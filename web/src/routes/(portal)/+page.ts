@@ -1,0 +1,2 @@
+/** The front door is plain HTML. */
+export const csr = false;

@@ -1,0 +1,2 @@
+// pages for auditors and residents are plain documents
+export const csr = false;
