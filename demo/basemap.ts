@@ -2,8 +2,9 @@ import * as cutter from '@maplibre/geojson-vt';
 import { fromGeojsonVt } from '@maplibre/vt-pbf';
 import { BASEMAP_LAYERS, type BasemapLayer, type MapEntry, placeEntry, poiEntry, shapeEntries } from './basemap-layers.ts';
 import { traceCoast, waterRing } from './coast.ts';
-import { centreOf, lonLatOf, type OsmFeature, type WorldPoint, worldOf } from './open-street-map.ts';
+import { type OsmFeature } from './open-street-map.ts';
 import { type ArchiveTile, packArchive } from './pmtiles-archive.ts';
+import { centreOf, lonLatOf, type WorldPoint, worldOf } from './world.ts';
 
 const MAX_ZOOM = 15;
 const EXTENT = 4096;

@@ -14,8 +14,8 @@ import { buildCity, type BuiltCity, DEMO_CITY, readCatalogue } from './build-cit
 import { type Catalogue } from './catalogue.ts';
 import { type GazetteerEntry, houseNumbers, shortNames } from './gazetteer.ts';
 import { PLACE_KINDS } from './kinds.ts';
-import { worldOf } from './open-street-map.ts';
 import { tileIdOf } from './pmtiles-archive.ts';
+import { worldOf } from './world.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'clerestory-demo-'));
 let built: BuiltCity;

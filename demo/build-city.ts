@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { Basemap } from './basemap.ts';
 import { buildCatalogue, type Catalogue, type CitySources } from './catalogue.ts';
 import { Gazetteer, houseNumbers } from './gazetteer.ts';
-import { EXTRACT_ZOOM, lonLatOf, type OsmTile, readExtract, type WorldPoint } from './open-street-map.ts';
+import { EXTRACT_ZOOM, type OsmTile, readExtract } from './open-street-map.ts';
+import { lonLatOf, type WorldPoint } from './world.ts';
 
 const OWN = join(dirname(fileURLToPath(import.meta.url)), 'city');
 const DOCUMENTS = ['purposes.yaml', 'rules.yaml', 'services.yaml', 'playbooks.yaml'] as const;

@@ -1,7 +1,8 @@
 import { type Gazetteer, type Junction } from './gazetteer.ts';
 import { type PlaceKind, PLACE_KINDS } from './kinds.ts';
-import { distance_m, length_m, lonLatOf, type WorldPoint, worldOf } from './open-street-map.ts';
 import { sequence } from './random.ts';
+import { STORM_CENTRE } from './storm.ts';
+import { distance_m, length_m, lonLatOf, type WorldPoint, worldOf } from './world.ts';
 
 /** A place with sensors, ready to become a Thing with its Location and Datastreams. */
 export interface CataloguePlace {
@@ -40,8 +41,6 @@ interface Spot {
 /** The part of the extract that the demo city covers; villages around it get no sensors. */
 const WEST = -56.28;
 const EAST = -56.03;
-/** Where the storm stays longest: low ground at the mouth of the city's main stream. */
-export const STORM_CENTRE: readonly [number, number] = [-56.205, -34.862];
 const SPACING_M: Readonly<Record<string, number>> = { drain: 300, road_section: 300, street_lamp: 120, waste_bin: 180, noise_meter: 700, rain_gauge: 900, air_station: 1_200, weather_station: 2_500, pump_station: 700, river_gauge: 600, car_park: 150 };
 const TRIES = 60;
 
@@ -135,9 +134,4 @@ function placesOfKind({ kind, title, count }: PlaceKind, spots: readonly Spot[],
     const [lon, lat] = lonLatOf(at);
     return { reference: `${kind.replaceAll('_', '-')}-${String(index + 1).padStart(3, '0')}`, kind, name: `${title} ${plain}${times > 1 ? ` ${times}` : ''}`, district, lon, lat };
   });
-}
-
-/** Distance in kilometres between two places in degrees; enough for a city. */
-export function distance_km(a: readonly [number, number], b: readonly [number, number]): number {
-  return distance_m(worldOf(...a), worldOf(...b)) / 1_000;
 }

@@ -1,9 +1,9 @@
 import { atHour, localDay, NO2, NOISE, OZONE, PARKING_EVENINGS, PARKING_OFFICES, PARKING_SHOPS, trafficShareOfDay, WARMTH, WIND } from './daily-shapes.ts';
-import { distance_km, STORM_CENTRE } from './catalogue.ts';
 import { isEventOn } from './everyday-events.ts';
 import { type PlaceKind, PLACE_KINDS, type StreamKind } from './kinds.ts';
 import { hashOf, normal, smoothNoise, uniform } from './random.ts';
-import { carParkFills, drainShare, gustShare, lampsOut, localMinute, pumpsSilent, rainLastHour, rainRate, riverShare, type Scenario, sensorFlooded, smokeShare, stormMinute, trafficShare } from './storm.ts';
+import { carParkFills, drainShare, gustShare, lampsOut, localMinute, pumpsSilent, rainLastHour, rainRate, riverShare, type Scenario, sensorFlooded, smokeShare, STORM_CENTRE, stormMinute, trafficShare } from './storm.ts';
+import { distance_m, worldOf } from './world.ts';
 
 /** What a stream's values are computed from. Everything else follows from the instant. */
 export interface StreamModel {
@@ -25,7 +25,7 @@ export interface Moment {
 }
 
 /** Places of a kind that the storm hits so hard that a rule must speak; all others only come near it. */
-export const HARD_HIT: Readonly<Record<string, number>> = { air_station: 1, drain: 4, river_gauge: 2, pump_station: 2, road_section: 2, street_lamp: 3, car_park: 1 };
+export const HARD_HIT: Readonly<Record<string, number>> = { air_station: 1, drain: 4, river_gauge: 2, pump_station: 2, road_section: 1, street_lamp: 2, car_park: 1 };
 /** This drain's sensor drowns while its warning stands. */
 const DROWNED_DRAIN = 3;
 /** This lamp has been dark for weeks; somebody will come. */
@@ -39,7 +39,7 @@ export function modelOf(reference: string, point: readonly [lon: number, lat: nu
   const place = PLACE_KINDS.find(({ kind }) => kind === kindPart?.replaceAll('-', '_'));
   const stream = place?.streams.find((each) => each.property === property);
   if (!place || !stream) return null;
-  return { reference, kind: place.kind, stream, index: Number(number), seed: hashOf(`puerto-claro/${reference}`), fromStorm_km: distance_km(point, STORM_CENTRE) };
+  return { reference, kind: place.kind, stream, index: Number(number), seed: hashOf(`puerto-claro/${reference}`), fromStorm_km: distance_m(worldOf(...point), worldOf(...STORM_CENTRE)) / 1_000 };
 }
 
 /** Character of a stream, the same for ever: 0 to 1 for each trait. */

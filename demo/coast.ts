@@ -1,4 +1,5 @@
-import { distance_m, length_m, type OsmFeature, type WorldPoint } from './open-street-map.ts';
+import { type OsmFeature } from './open-street-map.ts';
+import { distance_m, length_m, type WorldPoint } from './world.ts';
 
 /** Mappers marked the bank of the Río de la Plata with a note, because the tag `natural=coastline` belongs elsewhere. */
 const BANK_NOTE = /tag as coastline/i;

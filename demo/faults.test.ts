@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { STORM_CENTRE } from './catalogue.ts';
 import { modelOf, type StreamModel, valueAt } from './city-model.ts';
 import { deliver, FAULT_RATES } from './faults.ts';
+import { STORM_CENTRE } from './storm.ts';
 
 const DAY_MS = 86_400_000;
 const START_MS = Date.UTC(2026, 5, 1);

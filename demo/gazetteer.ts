@@ -1,5 +1,6 @@
 import { nameOf, roadClassOf } from './basemap-layers.ts';
-import { centreOf, length_m, lonLatOf, middleOf, type OsmFeature, type OsmTile, type WorldPoint } from './open-street-map.ts';
+import { type OsmFeature, type OsmTile } from './open-street-map.ts';
+import { centreOf, length_m, lonLatOf, middleOf, type WorldPoint } from './world.ts';
 
 /** One line of gazetteer.ndjson. */
 export interface GazetteerEntry {

@@ -9,8 +9,8 @@ export interface RegisteredStream {
   readonly point: readonly [lon: number, lat: number];
 }
 
-const PAGE_ROWS = 1_000;
-const PAGES_MAX = 100;
+const PAGE_ROWS = 200;
+const PAGES_MAX = 500;
 
 const Page = z.object({
   value: z.array(

@@ -52,15 +52,23 @@ export async function seedCity({ city, catalogue, scenario, nowMs, progress }: S
   return { created: wanted.length, readings };
 }
 
+/** Acts on every item, a few at a time. After a failure it begins nothing more, lets what runs come to its end, and throws. */
 async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
   let next = 0;
-  await Promise.all(Array.from({ length: PARALLEL }, async () => {
+  const work = async (): Promise<void> => {
     while (next < items.length) {
       const item = items[next] as T;
       next += 1;
-      await act(item);
+      try {
+        await act(item);
+      } catch (error) {
+        next = items.length;
+        throw error;
+      }
     }
-  }));
+  };
+  const failure = (await Promise.allSettled(Array.from({ length: PARALLEL }, work))).find((outcome) => outcome.status === 'rejected');
+  if (failure) throw failure.reason;
 }
 
 async function pages(city: CityClient, path: string): Promise<Record<string, unknown>[]> {

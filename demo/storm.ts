@@ -2,6 +2,8 @@
 
 export type Scenario = 'storm-day' | 'ordinary-day';
 
+/** Where the storm stays longest: low ground at the mouth of the city's main stream. Degrees. */
+export const STORM_CENTRE: readonly [lon: number, lat: number] = [-56.205, -34.862];
 /** A storm, then calm until the next one. */
 export const STORM_CYCLE_MS = 240 * 60_000;
 /** A newcomer first sees a calm city. */

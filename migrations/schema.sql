@@ -53,10 +53,22 @@ create table datastream (
   constraint datastream_sensor_id_fkey FOREIGN KEY (sensor_id) REFERENCES sensor(id) ON DELETE CASCADE,
   constraint datastream_thing_id_fkey FOREIGN KEY (thing_id) REFERENCES thing(id) ON DELETE CASCADE
 );
+CREATE INDEX datastream_feature_default ON public.datastream USING btree (feature_id);
 CREATE INDEX datastream_observed_property ON public.datastream USING btree (observed_property_id);
 CREATE INDEX datastream_sensor ON public.datastream USING btree (sensor_id);
 CREATE INDEX datastream_thing ON public.datastream USING btree (thing_id);
 comment on table datastream is 'purpose: city-operations. Streams of readings, each with its purpose; feature_id is the default feature, made from the Thing''s Location (18-088 §10.2.1).';
+
+create table datastream_feature (
+  datastream_id bigint not null,
+  until timestamp with time zone not null,
+  feature_id bigint not null,
+  constraint datastream_feature_datastream_id_fkey FOREIGN KEY (datastream_id) REFERENCES datastream(id) ON DELETE CASCADE,
+  constraint datastream_feature_feature_id_fkey FOREIGN KEY (feature_id) REFERENCES feature_of_interest(id) ON DELETE CASCADE,
+  constraint datastream_feature_pkey PRIMARY KEY (datastream_id, until)
+);
+CREATE INDEX datastream_feature_feature ON public.datastream_feature USING btree (feature_id);
+comment on table datastream_feature is 'purpose: city-operations. Default features of datastreams before their thing moved.';
 
 create table event (
   seq bigint not null generated as identity,
@@ -184,6 +196,16 @@ create table location (
 CREATE INDEX location_bbox ON public.location USING gist (bbox);
 comment on table location is 'purpose: city-operations. Where things stand.';
 
+create table location_feature (
+  location_id bigint not null,
+  feature_id bigint not null,
+  constraint location_feature_feature_id_fkey FOREIGN KEY (feature_id) REFERENCES feature_of_interest(id) ON DELETE CASCADE,
+  constraint location_feature_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE,
+  constraint location_feature_pkey PRIMARY KEY (location_id)
+);
+CREATE INDEX location_feature_feature ON public.location_feature USING btree (feature_id);
+comment on table location_feature is 'purpose: city-operations. The feature of interest that was made from a location.';
+
 create table log_body (
   commitment bytea not null,
   kind text not null,
@@ -240,6 +262,7 @@ create table observation (
   valid boolean not null
 ) partition by RANGE (phenomenon_start);
 CREATE INDEX observation_arrived_range ON ONLY public.observation USING brin (arrived) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX observation_feature ON ONLY public.observation USING btree ((((extra ->> 'feature'::text))::bigint)) WHERE (extra ? 'feature'::text);
 CREATE INDEX observation_id_range ON ONLY public.observation USING brin (id) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX observation_stream_time ON ONLY public.observation USING btree (datastream_id, phenomenon_start);
 CREATE INDEX observation_time_range ON ONLY public.observation USING brin (phenomenon_start) WITH (pages_per_range='32', autosummarize='on');
@@ -260,6 +283,7 @@ create table observation_other (
 CREATE INDEX observation_other_arrived_idx ON public.observation_other USING brin (arrived) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX observation_other_datastream_id_phenomenon_start_idx ON public.observation_other USING btree (datastream_id, phenomenon_start);
 CREATE INDEX observation_other_id_idx ON public.observation_other USING brin (id) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX observation_other_int8_idx ON public.observation_other USING btree ((((extra ->> 'feature'::text))::bigint)) WHERE (extra ? 'feature'::text);
 CREATE INDEX observation_other_phenomenon_start_idx ON public.observation_other USING brin (phenomenon_start) WITH (pages_per_range='32', autosummarize='on');
 
 create table observed_property (
@@ -355,6 +379,7 @@ CREATE INDEX request_incident ON public.request USING btree (incident_id) WHERE 
 CREATE INDEX request_open_place ON public.request USING btree (public_lat, public_lon) WHERE (closed_at IS NULL);
 CREATE INDEX request_service ON public.request USING btree (service_code, seq);
 CREATE INDEX request_state ON public.request USING btree (state, seq);
+CREATE INDEX request_unreleased ON public.request USING btree (seq) WHERE (NOT published);
 CREATE INDEX request_updated ON public.request USING btree (updated_at);
 comment on table request is 'purpose: service-requests. What residents report about places and things; no contact data, that is sealed under the key of the case.';
 
@@ -396,6 +421,16 @@ create table root_key (
   constraint root_key_pkey PRIMARY KEY (only_row)
 );
 comment on table root_key is 'purpose: service-requests. A fingerprint that tells whether the key file beside this database is the one that wrapped the case keys.';
+
+create table rule_version (
+  rule_id text not null,
+  version integer not null,
+  document text not null,
+  loaded_at timestamp with time zone not null,
+  loaded_by text not null,
+  constraint rule_version_pkey PRIMARY KEY (rule_id, version)
+);
+comment on table rule_version is 'purpose: city-operations. Rule documents of the brain, one row a version; the owner of a rule is an office.';
 
 create table sealed_record (
   case_id text not null,
@@ -452,3 +487,41 @@ create table thing_location (
 );
 CREATE INDEX thing_location_location ON public.thing_location USING btree (location_id);
 comment on table thing_location is 'purpose: city-operations. Present locations of things.';
+
+create table warning (
+  id text not null,
+  rule_id text not null,
+  rule_version integer not null,
+  title text not null,
+  severity text not null,
+  state text not null,
+  place_id bigint not null,
+  place_name text not null,
+  place_kind text not null,
+  lon double precision not null,
+  lat double precision not null,
+  datastream_id bigint not null,
+  playbook text,
+  purpose text not null,
+  since timestamp with time zone not null,
+  raised_at timestamp with time zone not null,
+  cleared_at timestamp with time zone,
+  explanation jsonb not null,
+  constraint warning_pkey PRIMARY KEY (id),
+  constraint warning_rule_id_rule_version_fkey FOREIGN KEY (rule_id, rule_version) REFERENCES rule_version(rule_id, version)
+);
+CREATE INDEX warning_cleared ON public.warning USING btree (cleared_at) WHERE (cleared_at IS NOT NULL);
+CREATE INDEX warning_raised ON public.warning USING btree (raised_at);
+CREATE UNIQUE INDEX warning_standing ON public.warning USING btree (rule_id, place_id) WHERE (cleared_at IS NULL);
+comment on table warning is 'purpose: the rule''s own (column purpose). What rules found, at places, never about persons.';
+
+create table warning_state (
+  seq bigint not null generated as identity,
+  warning_id text not null,
+  at timestamp with time zone not null,
+  state text not null,
+  constraint warning_state_pkey PRIMARY KEY (seq),
+  constraint warning_state_warning_id_fkey FOREIGN KEY (warning_id) REFERENCES warning(id) ON DELETE CASCADE
+);
+CREATE INDEX warning_state_warning ON public.warning_state USING btree (warning_id, at);
+comment on table warning_state is 'purpose: the warning''s own. Each state that a warning was in, for looking back at a past second.';

@@ -7,10 +7,16 @@ import { createMetrics, silentLogger, type DatabaseHandle } from '../src/platfor
 import { readOrMakeSigningKey } from '../src/trust/keys/key-files.ts';
 import { openLog, type TransparencyLog } from '../src/trust/log/log.ts';
 
+const folders: string[] = [];
+// registered once for the file: a hook that is registered inside a test does not run
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** A data folder that goes away after the test file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'clerestory-log-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 

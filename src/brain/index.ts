@@ -9,7 +9,7 @@ import { loadRules, type PurposeRegister } from './rule.ts';
 import { createWarningQueue } from './warning-queue.ts';
 import { createWarningStore } from './warning-store.ts';
 
-export { verifyExplanation, type Discrepancy, type ReadSeries } from './explanation.ts';
+export { verifyExplanation } from './explanation.ts';
 export { type PurposeRegister } from './rule.ts';
 
 const TICK_MS = 1_000;

@@ -60,6 +60,18 @@ test('a deadline between two readings passes by the clock', () => {
   expect(rig.watch.moment.sinceMs).toBe(START_MS);
 });
 
+test('the clock runs on over places that have sent nothing yet, or only on one of two series', () => {
+  const rig = rigOf(ruleOf('watch: {observe: level, at: river_gauge, with: {rain: rain}}\nwhen: level.now() > m(2) && rain.now() > mm(1)'));
+  rig.watch.onClock(START_MS);
+  expect(rig.state()).toBe('unknown');
+  rig.send('rain', START_MS, 3);
+  rig.watch.onClock(START_MS + 60 * MINUTE_MS);
+  expect(rig.state()).toBe('unknown');
+  rig.send('level', START_MS + 60 * MINUTE_MS, 3);
+  rig.send('rain', START_MS + 60 * MINUTE_MS, 3);
+  expect(rig.state()).toBe('warning');
+});
+
 test('a source that is always an hour late is judged by its own clock', () => {
   const rig = rigOf(ruleOf('watch: {observe: level, at: river_gauge}\nwhen: level.now() > m(2)\nfor: 10m'));
   const hour_ms = 60 * MINUTE_MS;

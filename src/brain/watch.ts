@@ -162,7 +162,7 @@ export class ConditionWatch extends Watch {
     const eventNowMs = this.eventNowMs(nowMs);
     for (;;) {
       const nextMs = this.#nextInstant(this.#cursorMs);
-      if (nextMs > eventNowMs) return;
+      if (nextMs > eventNowMs || nextMs === Infinity) return;
       this.#step(nextMs);
     }
   }
@@ -170,7 +170,7 @@ export class ConditionWatch extends Watch {
   /** Event time goes on between readings as the arrival clock does, so a source that is always late is not cut short. */
   eventNowMs(nowMs: number): number {
     let eventMs = -Infinity;
-    for (const series of this.#series) eventMs = Math.max(eventMs, series.maxMs + Math.max(0, nowMs - series.arrivalOfMaxMs));
+    for (const series of this.#series) if (series.maxMs > -Infinity) eventMs = Math.max(eventMs, series.maxMs + Math.max(0, nowMs - series.arrivalOfMaxMs));
     return eventMs;
   }
 

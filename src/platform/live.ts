@@ -218,6 +218,8 @@ class Fanout {
   }
 
   #tick(): void {
+    // a buffer that emptied without ever having been full announces no 'drain'
+    for (const client of this.clients) if (client.position < this.#backlog.head()) this.#pump(client);
     for (const channel of this.#channels.values()) {
       const frame = channel.takeFrame();
       let bytes: Buffer | null = null;

@@ -30,7 +30,8 @@ export const handleFetch: HandleFetch = async ({ event, request, fetch }) => {
   request.headers.forEach((value, name) => (headers[name] = value));
   const cookie = event.request.headers.get('cookie');
   if (cookie !== null) headers.cookie = cookie;
-  const body = request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
+  // a Buffer: `inject` would write any other object as JSON
+  const body = request.body === null ? undefined : Buffer.from(await request.arrayBuffer());
   const answer = await app.inject({
     method: request.method,
     url: url.pathname + url.search,

@@ -1,5 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { KyselyPlugin } from 'kysely';
 import { expect, test } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
 import { openLogIn, temporaryFolder } from '../../../test/log-folder.ts';
@@ -179,6 +180,33 @@ test('when the checkpoint cannot be written the append fails in doubt, and the n
   expect(await check(folder)).toMatchObject({ ok: true, size: 3 });
   await log.close();
 });
+
+test.for([{ applied: true }, { applied: false }])(
+  'when the database breaks while it takes the head (applied: $applied), the doubt is settled before anything else',
+  async ({ applied }) => {
+    const [folder, handle] = [temporaryFolder(), await freshDatabase()];
+    let broken = false;
+    const breaking: KyselyPlugin = {
+      transformQuery: ({ node }) => {
+        if (broken && !applied) throw new Error('the connection broke before');
+        return node;
+      },
+      transformResult: ({ result }) => (broken ? Promise.reject(new Error('the connection broke after')) : Promise.resolve(result)),
+    };
+    const log = await openLogIn(folder, { ...handle, db: handle.db.withPlugin(breaking) });
+    await append(log, 1);
+    broken = true;
+    expect(await append(log, 2).catch((error: unknown) => error)).toMatchObject({ outcome: 'unknown' });
+    await expect(log.find(Buffer.from('2'.padStart(64, '0'), 'hex'), 0)).rejects.toBeInstanceOf(LogFault);
+    expect(await append(log, 3).catch((error: unknown) => error)).toMatchObject({ outcome: 'not-appended' });
+    broken = false;
+    const found = await Promise.all([1, 2, 3].map(() => log.find(Buffer.from('2'.padStart(64, '0'), 'hex'), 0)));
+    expect(found).toEqual(Array(3).fill(applied ? 1 : null));
+    expect(await append(log, 4)).toBe(applied ? 2 : 1);
+    expect(await check(folder)).toMatchObject({ ok: true, size: applied ? 3 : 2 });
+    await log.close();
+  },
+);
 
 test('a head that somebody else moved in the database stops the writer instead of forking the tree', async () => {
   const { handle, log } = await start();

@@ -32,7 +32,7 @@ export interface TransparencyLog {
   append(leaf: Leaf): Promise<number>;
   /** Appends a leaf that commits to `body`, which concerns no case and no person, and keeps nonce and body. */
   appendBody(kind: string, body: Json, ofCase?: Pick<Leaf, 'caseTag' | 'n'>): Promise<number>;
-  /** The index of the leaf with this commitment, looked for from `fromIndex` on. */
+  /** The index of the leaf with this commitment, looked for from `fromIndex` on; null when there is none. Throws `LogFault` while that is in doubt. */
   find(commitment: Uint8Array, fromIndex: number): Promise<number | null>;
   size(): number;
   status(looks: number): LogStatus;
@@ -86,7 +86,10 @@ export async function openLog(options: LogOptions): Promise<TransparencyLog> {
           throw error;
         }
       },
-      find: (commitment, fromIndex) => findLeaf(files, writer.state().edge.size, commitment, fromIndex),
+      find: async (commitment, fromIndex) => {
+        await writer.settle();
+        return findLeaf(files, writer.state().edge.size, commitment, fromIndex);
+      },
       size: () => writer.published().edge.size,
       status: (looks) => {
         const { edge, root, origin, verifierKey, checkpointAt } = writer.published();
@@ -121,6 +124,8 @@ async function settlePendingBodies(handle: DatabaseHandle, log: TransparencyLog)
 
 interface Writer {
   append(bytes: Uint8Array): Promise<number>;
+  /** Resolves when it is known what stands in the tree. */
+  settle(): Promise<void>;
   /** The tree as signed, and as published: behind by one batch at most. */
   state(): LogState;
   published(): LogState;
@@ -144,16 +149,21 @@ function createWriter(options: LogOptions, files: TileFiles, loaded: LogState): 
   let draining: Promise<void> | null = null;
   let closed = false;
 
-  // Brings tree, database and checkpoint file together again after a failure.
+  const askDatabase = async (candidate: LogState): Promise<void> => {
+    const head = await readHead(handle.db);
+    const isAt = (one: LogState): boolean => head?.size === one.edge.size && head.root.equals(one.root);
+    if (isAt(candidate)) state = candidate;
+    else if (!isAt(state)) throw new Error('the head in the database is not one that this process wrote');
+    doubtful = null;
+  };
+  // After a failed commit of the head: asks once, however many wait for the answer.
+  let asking: Promise<void> | null = null;
   const settle = async (): Promise<void> => {
-    if (doubtful !== null) {
-      const head = await readHead(handle.db);
-      const isAt = (candidate: LogState): boolean => head?.size === candidate.edge.size && head.root.equals(candidate.root);
-      if (isAt(doubtful)) state = doubtful;
-      else if (!isAt(state)) throw new Error('the head in the database is not one that this process wrote');
-      doubtful = null;
-    }
-    if (published !== state) await publish();
+    if (doubtful === null) return;
+    asking ??= askDatabase(doubtful).finally(() => (asking = null));
+    await asking.catch((cause: unknown) => {
+      throw new LogFault('not-appended', 'the database does not say whether an earlier append is in the tree', cause);
+    });
   };
   const publish = async (): Promise<void> => {
     await files.writeCheckpoint(state.checkpoint);
@@ -162,9 +172,12 @@ function createWriter(options: LogOptions, files: TileFiles, loaded: LogState): 
 
   const commit = async (entries: readonly Uint8Array[]): Promise<number> => {
     const endTimer = commitSeconds.startTimer();
-    await settle().catch((cause: unknown) => {
-      throw new LogFault('not-appended', 'an earlier append is not settled', cause);
-    });
+    await settle();
+    if (published !== state) {
+      await publish().catch((cause: unknown) => {
+        throw new LogFault('not-appended', 'the checkpoint of an earlier append could not be written', cause);
+      });
+    }
     const first = state.edge.size;
     const { edge, changes } = extendEdge(state.edge, entries.map(hashLeaf));
     const bundled = [...state.tail, ...entries];
@@ -231,6 +244,7 @@ function createWriter(options: LogOptions, files: TileFiles, loaded: LogState): 
         draining ??= drain();
       });
     },
+    settle,
     state: () => state,
     published: () => published,
     close: async () => {
