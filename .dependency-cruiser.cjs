@@ -18,7 +18,7 @@ module.exports = {
     { name: 'web-imports-only-contracts', severity: 'error', from: { path: '^web/src/' }, to: { path: '^(src/(?!contracts/)|demo|test|bench)' } },
     { name: 'only-stores-write-sql', severity: 'error', from: { path: '^src/', pathNot: ['-store\\.ts$', '^src/platform/', '\\.test\\.ts$', '^src/(app|main|cli)'] }, to: { path: 'node_modules/(kysely|pg|pg-copy-streams)/' } },
     { name: 'only-keys-uses-ciphers', severity: 'error', from: { path: '^src/', pathNot: ['^src/trust/', '^src/kernel/', '\\.test\\.ts$', '^src/platform/database/'] }, to: { path: '^(node:)?crypto$', dependencyTypes: ['core'] } },
-    { name: 'only-platform-opens-sockets', severity: 'error', from: { path: '^src/', pathNot: ['^src/platform/', '\\.test\\.ts$'] }, to: { path: '^(node:)?(net|tls|http|https|http2|dgram|dns)$', dependencyTypes: ['core'] } },
+    { name: 'only-platform-opens-sockets', severity: 'error', from: { path: '^src/', pathNot: ['^src/platform/', '\\.test\\.ts$'] }, to: { path: '^(node:)?(net|tls|http|https|http2|dgram|dns)$', dependencyTypes: ['core'], dependencyTypesNot: ['type-only'] } },
     { name: 'no-cycles', severity: 'error', from: { path: '^(src|web/src)/' }, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
   ],
   options: { doNotFollow: { path: 'node_modules' }, tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'], extensions: ['.ts', '.js', '.svelte'] } },

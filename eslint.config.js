@@ -15,12 +15,19 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/require-await': 'off',
       'max-lines': ['error', { max: 500, skipBlankLines: true, skipComments: true }],
-      'max-lines-per-function': ['error', { max: 120, skipBlankLines: true, skipComments: true }],
+      // a factory closes over its state and so holds every function of its thing
+      'max-lines-per-function': ['error', { max: 180, skipBlankLines: true, skipComments: true }],
       'no-empty': ['error', { allowEmptyCatch: false }],
       eqeqeq: ['error', 'always'],
     },
   },
   { files: ['**/*.test.ts', 'test/**/*.ts', 'bench/**/*.ts'], rules: { 'max-lines-per-function': 'off' } },
+  {
+    // whole-system tests look into JSON answers of servers, which have no types on this side
+    files: ['test/**/*.ts', 'bench/**/*.ts'],
+    rules: Object.fromEntries(['no-explicit-any', 'no-unsafe-assignment', 'no-unsafe-argument', 'no-unsafe-call', 'no-unsafe-member-access', 'no-unsafe-return'].map((name) => [`@typescript-eslint/${name}`, 'off'])),
+  },
+  { files: ['web/src/**/*.ts'], extends: [...tseslint.configs.recommended], languageOptions: { globals: globals.browser } },
   {
     files: ['web/src/**/*.svelte', 'web/src/**/*.svelte.ts'],
     extends: [...svelte.configs['flat/recommended']],

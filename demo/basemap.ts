@@ -13,7 +13,7 @@ const MARGIN_TILES = 8;
 const marginAt = (zoom: number): number => (zoom < 12 ? MARGIN_TILES : 1);
 
 /** The extract's frame in tiles of zoom 12, [from, to). */
-export interface Frame {
+interface Frame {
   readonly fromX: number;
   readonly toX: number;
   readonly fromY: number;

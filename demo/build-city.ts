@@ -18,10 +18,10 @@ export const DEMO_CITY = {
   motto: 'The harbour city with open windows',
   attribution: '© OpenStreetMap contributors (ODbL)',
   time_zone: 'America/Montevideo',
-  languages: ['es', 'en', 'de'],
+  languages: ['es', 'en', 'de', 'fr'],
 } as const;
 
-export interface BuildOptions {
+interface BuildOptions {
   /** Folder of the city; made when it is missing. */
   readonly folder: string;
   /** Told what is done, and the share of the whole from 0 to 1. */

@@ -15,7 +15,7 @@ export interface CataloguePlace {
   readonly lat: number;
 }
 
-export interface CatalogueStream {
+interface CatalogueStream {
   /** `<reference of the place>.<property key>` */
   readonly reference: string;
   readonly place: string;
@@ -49,7 +49,7 @@ const SHORT: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** "Avenida General Rivera" as people write it: "Av. Gral. Rivera". */
-export function shortStreet(name: string): string {
+function shortStreet(name: string): string {
   return SHORT.reduce((text, [long, short]) => text.replace(long, short), name);
 }
 

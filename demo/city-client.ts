@@ -22,7 +22,7 @@ export interface CityClient {
   post(path: string, body: unknown, language?: string): Promise<unknown>;
 }
 
-export interface CityClientOptions {
+interface CityClientOptions {
   readonly url: string;
   readonly token: string | undefined;
   /** Told when the city is away and the request will be sent again. */

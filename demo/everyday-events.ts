@@ -2,7 +2,7 @@ import { localDay } from './daily-shapes.ts';
 import { hashOf, uniform } from './random.ts';
 
 /** What goes wrong on any day: a blocked drain, a full car park, a slow street. A few a day in the whole city. */
-export interface EverydayEvent {
+interface EverydayEvent {
   readonly kind: string;
   /** Number of the place among its kind, from 1. */
   readonly index: number;

@@ -2,7 +2,7 @@ import { type Moment, type StreamModel, valueAt } from './city-model.ts';
 import { uniform } from './random.ts';
 
 /** One reading as it reaches the city: late, twice, wrong, or never, as sensors do. */
-export interface Delivery {
+interface Delivery {
   readonly value: number;
   readonly late_ms: number;
   readonly times: 1 | 2;

@@ -19,7 +19,7 @@ export interface Junction {
   readonly rank: number;
 }
 
-export interface Address {
+interface Address {
   readonly street: string;
   readonly number: string;
   readonly at: WorldPoint;

@@ -15,7 +15,7 @@ export interface ArchiveTile {
   readonly data: Uint8Array;
 }
 
-export interface ArchiveHeader {
+interface ArchiveHeader {
   readonly minZoom: number;
   readonly maxZoom: number;
   /** west, south, east, north in degrees */

@@ -8,7 +8,7 @@ export function hashOf(text: string): number {
 }
 
 /** Mixes two 32-bit numbers into one. */
-export function mixOf(a: number, b: number): number {
+function mixOf(a: number, b: number): number {
   return mix(Math.imul(a, 0x9e3779b1) ^ b);
 }
 

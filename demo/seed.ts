@@ -16,7 +16,7 @@ const HISTORY_MS = 24 * 3_600_000;
 const DENSE_MS = 3_600_000;
 const WIDE_STEP_S = 600;
 
-export interface SeedOptions {
+interface SeedOptions {
   readonly city: CityClient;
   readonly catalogue: Catalogue;
   readonly scenario: Scenario;
@@ -24,7 +24,7 @@ export interface SeedOptions {
   readonly progress: (text: string) => void;
 }
 
-export interface Seeded {
+interface Seeded {
   /** Things that this run created; 0 when the city was complete. */
   readonly created: number;
   readonly readings: number;

@@ -14,7 +14,7 @@ const LATE_ROWS_MAX = 20_000;
 /** Residents do not stand exactly where a sensor hangs. */
 const STROLL_DEGREES = 0.0003;
 
-export interface SimulatorOptions {
+interface SimulatorOptions {
   readonly city: CityClient;
   /** Files reports without a token, as residents do. */
   readonly residents: CityClient;

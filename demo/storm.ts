@@ -32,7 +32,7 @@ export function localMinute(minute: number, distance_km: number): number {
 }
 
 /** Straight lines between corner points [minute, value]; constant outside. */
-export function alongCorners(corners: readonly (readonly [minute: number, value: number])[], minute: number): number {
+function alongCorners(corners: readonly (readonly [minute: number, value: number])[], minute: number): number {
   let before = corners[0] as readonly [number, number];
   if (minute <= before[0]) return before[1];
   for (const corner of corners) {

@@ -15,7 +15,7 @@ export function worldOf(lon: number, lat: number): WorldPoint {
 const round6 = (degrees: number): number => Math.round(degrees * 1e6) / 1e6;
 
 /** Metres a unit of the world square measures at the latitude of the extract. */
-export const METRES_PER_WORLD = 40_075_017 * Math.cos((34.87 * Math.PI) / 180);
+const METRES_PER_WORLD = 40_075_017 * Math.cos((34.87 * Math.PI) / 180);
 
 export function distance_m(a: WorldPoint, b: WorldPoint): number {
   return Math.hypot(a[0] - b[0], a[1] - b[1]) * METRES_PER_WORLD;

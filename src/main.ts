@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   stopOnSignal(stops);
   const demo = await startDemo(config, say);
   const starting = startCity(config, { clock: systemClock, random: systemRandom, logger, say });
-  stops.push(demo.stop, async () => (await starting).stop());
+  stops.push(() => demo.stop(), async () => (await starting).stop());
   const city = await starting;
   await demo.enter(city);
   await printBanner(city, config);

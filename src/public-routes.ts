@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import fastifyStatic from '@fastify/static';
 import swagger from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
-import { sql } from 'kysely';
 import type { CityFolder } from './city.ts';
 import { VERSION } from './city.ts';
 import type { Config } from './config.ts';
@@ -20,7 +19,7 @@ export async function registerPublicRoutes(http: Http, options: { config: Config
   http.get('/livez', { config: { action: 'public' } }, () => ({ status: 'live' }));
   http.get('/readyz', { config: { action: 'public' } }, async (_request, reply) => {
     try {
-      await sql`select 1`.execute(handle.db);
+      await handle.ping();
       return { status: 'ready', version: VERSION };
     } catch {
       return reply.code(503).header('retry-after', 1).send({ status: 'the database is away' });

@@ -4,14 +4,6 @@ import { randomBytes } from 'node:crypto';
 export type Random = (size: number) => Uint8Array;
 export const systemRandom: Random = (size) => randomBytes(size);
 
-declare const brand: unique symbol;
-export type Branded<T, Name extends string> = T & { readonly [brand]: Name };
-
-export type IncidentId = Branded<string, 'incident'>;
-export type WarningId = Branded<string, 'warning'>;
-export type RequestId = Branded<string, 'request'>;
-export type PersonId = Branded<string, 'person'>;
-
 // Crockford's alphabet: no I, L, O, U, so an id can be read out over the phone.
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 

@@ -1,8 +1,8 @@
 export * from './bus.ts';
 export * from './database/database.ts';
-export { startEmbeddedDatabase, lockFolder, type EmbeddedDatabase } from './database/supervisor.ts';
+export { startEmbeddedDatabase, lockFolder } from './database/supervisor.ts';
 export * from './http.ts';
 export * from './live.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
-export { createMqttBroker, type MqttBroker, type MqttOptions, type MqttPeer } from './mqtt.ts';
+export { createMqttBroker, type MqttBroker, type MqttPeer } from './mqtt.ts';

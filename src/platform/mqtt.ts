@@ -110,7 +110,7 @@ export async function createMqttBroker(options: MqttOptions): Promise<MqttBroker
     authenticate: (client, _username, password, done) => {
       const refuse = (returnCode: number): void => {
         closedMetric.inc({ reason: returnCode === WRONG_CREDENTIAL ? 'wrong-credential' : 'fault' });
-        done(Object.assign(new Error('the credential is not valid'), { returnCode }) as Parameters<typeof done>[0], false);
+        done(Object.assign(new Error('the credential is not valid'), { returnCode }), false);
       };
       options.authenticate(password?.toString('utf8') ?? '').then(
         (principal) => {

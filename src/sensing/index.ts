@@ -1,1 +1,1 @@
-export { createSensing, type Sensing, type SensingDeps } from './sensing.ts';
+export { createSensing, type Sensing } from './sensing.ts';

@@ -1,6 +1,6 @@
 import type { Language } from '../contracts/common.ts';
 import { RequestFiled } from '../contracts/request.ts';
-import { isoOf, newId, newSecret, ok, refuse, type Clock, type Random, type RequestId, type Result } from '../kernel/index.ts';
+import { isoOf, newId, newSecret, ok, refuse, type Clock, type Random, type Result } from '../kernel/index.ts';
 import type { Bus, Counter } from '../platform/index.ts';
 import { showAnswers, type Answers } from './answers.ts';
 import { inLanguage, type Catalogue, type Service } from './catalogue.ts';
@@ -67,7 +67,7 @@ export async function fileReport(deps: FilingDeps, report: Report): Promise<Resu
       await store.addToken(trx, known.id, tokenHash, filedAt);
       return ok({ requestId: known.id, token, notice, repeated: true });
     }
-    const id = newId<RequestId>('req', filedAt.getTime(), random);
+    const id = newId('req', filedAt.getTime(), random);
     const contact = Object.fromEntries(Object.entries(report.contact).filter(([, value]) => value !== ''));
     const contactFields = Object.keys(contact);
     const { service, location } = report;

@@ -20,7 +20,7 @@ export interface Gate {
   refusedOf(purpose: string): number;
 }
 
-const OM = 'http://www.opengis.net/def/observationType/OGC-OM/2.0/';
+// last part of http://www.opengis.net/def/observationType/OGC-OM/2.0/…
 const ALLOWED_BY_TYPE: Readonly<Record<string, GateRegistration['allows']>> = {
   OM_Measurement: 'number',
   OM_CountObservation: 'integer',
@@ -28,9 +28,6 @@ const ALLOWED_BY_TYPE: Readonly<Record<string, GateRegistration['allows']>> = {
   OM_CategoryObservation: 'term',
   OM_Observation: 'any',
 };
-
-/** observationType values of 18-088 Table 12 that a Datastream may register. */
-export const OBSERVATION_TYPES: readonly string[] = Object.keys(ALLOWED_BY_TYPE).map((name) => OM + name);
 
 /**
  * Reads what a Datastream registers: its observationType says the type, properties.min and properties.max the bounds.

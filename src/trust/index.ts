@@ -2,6 +2,5 @@ export { createGate, registrationOf, type Gate, type GateRegistration } from './
 export { mintToken } from './identity/tokens.ts';
 export { verifyLog } from './log/verify-command.ts';
 export { authorize } from './policy.ts';
-export { parseRegister, type Purposes } from './purposes.ts';
 export { hashSecret } from './secret-hash.ts';
 export { createTrust, type Trust } from './trust.ts';

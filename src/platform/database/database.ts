@@ -16,6 +16,8 @@ export type Trx = Transaction<Tables>;
 export interface DatabaseHandle {
   readonly db: Database;
   readonly pool: pg.Pool;
+  /** Throws when the database does not answer. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -28,7 +30,7 @@ export function openDatabase(connection: pg.PoolConfig, logger: Logger, maxConne
   const pool = new pg.Pool({ ...connection, max: maxConnections, types, connectionTimeoutMillis: 30_000 });
   pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection broke'));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return { db, pool, close: () => db.destroy() };
+  return { db, pool, ping: async () => void (await pool.query('select 1')), close: () => db.destroy() };
 }
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/', import.meta.url));

@@ -181,7 +181,7 @@ export function createJournal(options: JournalOptions): Journal {
           fault: undefined,
           settle: () => {
             for (const [draft, twin] of twins) draft.id = twin.id;
-            if (waiter.fault !== undefined) reject(waiter.fault as Error);
+            if (waiter.fault !== undefined) reject(waiter.fault);
             else resolve(waiter.refusal);
           },
         };

@@ -177,7 +177,7 @@ function copy(on: pg.Client, messages: Buffer): Promise<void> {
     const settle = (error?: unknown): void => {
       clearTimeout(slow);
       if (error === undefined) resolve();
-      else reject(error as Error);
+      else reject(error);
     };
     on.query({
       submit: (connection: pg.Connection) => {

@@ -23,6 +23,5 @@ export function translator<C extends Catalogue>(catalogue: Partial<C>, language:
   };
 }
 
-export type MessageKey = keyof typeof english;
 /** The room's messages; the room speaks English. */
 export const t: Translate<typeof english> = translator(english, 'en', english);

@@ -1,5 +1,5 @@
 import { POSITIONS, type Position } from '#contracts/principal.ts';
-import type { Person } from '#contracts/session.ts';
+import type { InvitationLink, Person } from '#contracts/session.ts';
 import { call } from '#lib/api/client.ts';
 import { read } from '#lib/trust/read.ts';
 import { fail } from '@sveltejs/kit';
@@ -14,13 +14,13 @@ export const actions: Actions = {
     const form = await request.formData();
     const positions = form.getAll('positions').filter((value): value is Position => HUMAN.includes(value as Position));
     const name = form.get('name');
-    const answer = await call<{ code: string }>(fetch, '/api/people/invitations', { method: 'POST', body: { name: typeof name === 'string' ? name : '', positions } });
-    if (!answer.ok) return fail(answer.problem.status || 503, { link: '', error: `${answer.problem.detail || answer.problem.title} ${answer.problem.cure}`.trim() });
-    return { link: `${url.origin}/invite/${answer.value.code}`, error: '' };
+    const answer = await call<InvitationLink>(fetch, '/api/people/invitations', { method: 'POST', body: { name: typeof name === 'string' ? name : '', positions } });
+    if (!answer.ok) return fail(answer.problem.status || 503, { link: '', until: '', error: `${answer.problem.detail || answer.problem.title} ${answer.problem.cure}`.trim() });
+    return { link: url.origin + answer.value.path, until: `${answer.value.expiresAt.slice(0, 16).replace('T', ' ')} UTC`, error: '' };
   },
   disable: async ({ request, fetch }) => {
     const id = (await request.formData()).get('id');
     const answer = await call(fetch, `/api/people/${encodeURIComponent(typeof id === 'string' ? id : '')}/disable`, { method: 'POST', body: {} });
-    return answer.ok ? { link: '', error: '' } : fail(answer.problem.status || 503, { link: '', error: answer.problem.detail || answer.problem.title });
+    return answer.ok ? { link: '', until: '', error: '' } : fail(answer.problem.status || 503, { link: '', until: '', error: answer.problem.detail || answer.problem.title });
   },
 };

@@ -17,6 +17,8 @@ interface Answers {
   nearby: NearbyRequest[];
   chosen: number;
   key: string;
+  /** Answers to the service's own questions, by their code. */
+  answers: Record<string, string[]>;
   errors: { field: string; text: string }[];
 }
 
@@ -26,9 +28,16 @@ const textOf = (form: FormData, name: string): string => {
   return typeof value === 'string' ? value.trim() : '';
 };
 
+const ANSWER = 'answer.';
+const MAX_ANSWERS = 50;
+
 function readAnswers(form: FormData, step: 1 | 2): Answers {
+  const names = [...new Set([...form.keys()].filter((name) => name.startsWith(ANSWER)))].slice(0, MAX_ANSWERS);
+  const answers = Object.fromEntries(
+    names.map((name): [string, string[]] => [name.slice(ANSWER.length), form.getAll(name).filter((value): value is string => typeof value === 'string' && value.trim() !== '')]),
+  );
   const values = Object.fromEntries((['service_code', 'address', 'description', 'name', 'email', 'phone'] as const).map((name) => [name, textOf(form, name)])) as Answers['values'];
-  return { step, values, places: [], nearby: [], chosen: Number(textOf(form, 'place') || 0), key: textOf(form, 'key').slice(0, 64), errors: [] };
+  return { step, values, answers, places: [], nearby: [], chosen: Number(textOf(form, 'place') || 0), key: textOf(form, 'key').slice(0, 64), errors: [] };
 }
 
 async function findPlaces(fetch: typeof globalThis.fetch, address: string): Promise<GazetteerHit[]> {
@@ -45,7 +54,7 @@ async function findNearby(fetch: typeof globalThis.fetch, service: string, place
 
 /** Names the control that a refusal of the server speaks of. */
 function errorOf(problem: Problem): { field: string; text: string } {
-  return { field: problem.field.split('.')[0] || 'description', text: `${problem.detail || problem.title} ${problem.cure}`.trim() };
+  return { field: problem.field === '' ? 'description' : problem.field.replace(/^attribute\[(.*)\]$/, 'answer.$1'), text: `${problem.detail || problem.title} ${problem.cure}`.trim() };
 }
 
 export const actions: Actions = {
@@ -69,7 +78,7 @@ export const actions: Actions = {
     const place = answers.places[answers.chosen] ?? answers.places[0];
     const receipt = await call<PortalReceipt>(fetch, '/api/portal/requests', {
       method: 'POST',
-      body: { service_code, description, address: place?.label ?? address, point: place?.point ?? null, language: locals.language, name, email, phone, idempotency_key: answers.key },
+      body: { service_code, description, address: place?.label ?? address, point: place?.point ?? null, language: locals.language, name, email, phone, answers: answers.answers, idempotency_key: answers.key },
     });
     if (!receipt.ok) {
       answers.errors.push(errorOf(receipt.problem));
