@@ -63,7 +63,7 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     onClose(() => sensing.close());
     const brain = await createBrain({ handle, bus, clock, logger, metrics, sensing, purposes: trust.purposes, rulesYaml: city.rulesYaml });
     onClose(() => brain.close());
-    const operations = await createOperations({ handle, bus, clock, random, logger, metrics, sensing, brain, playbooksYaml: city.playbooksYaml, timeZone: city.info.time_zone });
+    const operations = await createOperations({ handle, bus, clock, random, logger, metrics, sensing, brain, gate: trust.gate, playbooksYaml: city.playbooksYaml, timeZone: city.info.time_zone });
     onClose(() => operations.close());
     const services = await createServices({ handle, bus, clock, random, logger, metrics, trust, hashSecret, servicesYaml: city.servicesYaml, gazetteerNdjson: city.gazetteerNdjson, publicUrl, bounds: city.bounds });
     onClose(() => services.close());

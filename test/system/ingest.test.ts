@@ -1,5 +1,5 @@
 import { createConnection } from 'node:net';
-import { once } from 'node:events';
+import { once, type EventEmitter } from 'node:events';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ANONYMOUS, type Position, type Principal } from '../../src/contracts/principal.ts';
@@ -11,7 +11,7 @@ import { freshDatabase } from '../database.ts';
 import { seedStreams } from '../streams.ts';
 
 const tokenOf = (id: string, positions: Position[], purpose?: string): Principal => ({ kind: 'token', id, name: id, positions, pseudonym: id, ...(purpose === undefined ? {} : { purpose }) });
-const TOKENS = new Map([['device', tokenOf('device', ['device'])], ['other-device', tokenOf('other-device', ['device'])], ['operator', tokenOf('operator', ['operator'])], ['parking', tokenOf('parking', ['device'], 'parking')], ['nobody', tokenOf('nobody', [])]]);
+const TOKENS = new Map([['device', tokenOf('device', ['device'])], ['other-device', tokenOf('other-device', ['device'])], ['operator', tokenOf('operator', ['operator'])], ['admin', tokenOf('admin', ['administrator'])], ['parking', tokenOf('parking', ['device'], 'parking')], ['nobody', tokenOf('nobody', [])]]);
 const authenticateToken = async (token: string): Promise<Principal | Refusal> => TOKENS.get(token) ?? { code: 'auth.invalid', detail: 'The token is not known.' };
 const purposes = { live: (id: string) => id !== 'ended', get: (id: string) => ({ id, observes: [] }) as never, all: () => [], version: () => 1, since: () => new Date(0), hash: () => '' };
 
@@ -60,7 +60,7 @@ async function connect(token: string, options: IClientOptions = {}, to = `mqtt:/
 }
 const count = async (stream: number): Promise<number> => (await handle.pool.query<{ n: number }>('select count(*) as n from observation where datastream_id = $1', [stream])).rows[0]?.n ?? -1;
 const nextMessage = async (client: MqttClient): Promise<{ topic: string; body: Record<string, unknown> }> => {
-  const [topic, payload] = (await once(client, 'message')) as [string, Buffer];
+  const [topic, payload] = (await once(client as unknown as EventEmitter, 'message')) as [string, Buffer];
   return { topic, body: JSON.parse(payload.toString()) as Record<string, unknown> };
 };
 
@@ -81,7 +81,7 @@ test('observations are also taken under a Datastream, its Thing and a FeatureOfI
   expect((await post(`Things(${thing})/Datastreams(${stream})/Observations`, { result: 2 })).status).toBe(201);
   expect((await post(`Things(${thing + 1})/Datastreams(${stream})/Observations`, { result: 2 })).status).toBe(404);
   expect((await post('Datastreams(4711)/Observations', { result: 2 })).status).toBe(404);
-  const feature = await post('FeaturesOfInterest', { name: 'Weir', description: 'A weir', encodingType: 'application/geo+json', feature: { type: 'Point', coordinates: [11, 48] } }, 'operator');
+  const feature = await post('FeaturesOfInterest', { name: 'Weir', description: 'A weir', encodingType: 'application/geo+json', feature: { type: 'Point', coordinates: [11, 48] } }, 'admin');
   const id = /\((\d+)\)$/.exec(feature.headers.get('location') ?? '')?.[1];
   if (id === undefined) return expect.unreachable(`the feature was answered with ${feature.status}: ${await feature.text()}`);
   const response = await post(`FeaturesOfInterest(${id})/Observations`, { result: 3, Datastream: { '@iot.id': stream } });
@@ -116,7 +116,7 @@ test('CreateObservations answers a link for every good row and an error for ever
 
 test('a Datastream that was just created takes its first reading at once', async () => {
   const thing = sensing.streams().get(streams[0] as number)?.thingId;
-  const created = await post('Datastreams', { name: 'Flow', description: 'Flow of water', observationType: 'http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement', unitOfMeasurement: { name: 'cubic metre per second', symbol: 'm3/s', definition: 'ucum:m3/s' }, properties: { purpose: 'city-operations', interval_s: 60 }, Thing: { '@iot.id': thing }, Sensor: { name: 'S', description: 'S', encodingType: 'text/html', metadata: 'x' }, ObservedProperty: { name: 'Water flow', definition: 'http://example.org/flow', description: 'Flow' } }, 'operator');
+  const created = await post('Datastreams', { name: 'Flow', description: 'Flow of water', observationType: 'http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement', unitOfMeasurement: { name: 'cubic metre per second', symbol: 'm3/s', definition: 'ucum:m3/s' }, properties: { purpose: 'city-operations', interval_s: 60 }, Thing: { '@iot.id': thing }, Sensor: { name: 'S', description: 'S', encodingType: 'text/html', metadata: 'x' }, ObservedProperty: { name: 'Water flow', definition: 'http://example.org/flow', description: 'Flow' } }, 'admin');
   const id = Number(/\((\d+)\)$/.exec(created.headers.get('location') ?? '')?.[1]);
   if (Number.isNaN(id)) return expect.unreachable(`the Datastream was answered with ${created.status}: ${await created.text()}`);
   expect((await post(`Datastreams(${id})/Observations`, { result: 7 })).status).toBe(201);
@@ -175,7 +175,7 @@ test('a refused reading is acknowledged and explained to its sender alone', asyn
 
 test.each([['$SYS/x', 'device'], ['v1.1/Things', 'device'], ['v1.1/Observations', 'nobody'], ['v1.1/Observations/more', 'device']])('publishing to %s as %s ends the connection without an acknowledgement', async (topic, token) => {
   const client = await connect(token);
-  const closed = once(client, 'close');
+  const closed = once(client as unknown as EventEmitter, 'close');
   let acknowledged = false;
   client.publish(topic, '{"result":1}', { qos: 1 }, (error) => (acknowledged = error === undefined || error === null));
   await closed;

@@ -29,6 +29,8 @@ export function openDatabase(connection: pg.PoolConfig, logger: Logger, maxConne
   types.setTypeParser(INT8_OID, Number);
   const pool = new pg.Pool({ ...connection, max: maxConnections, types, connectionTimeoutMillis: 30_000 });
   pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection broke'));
+  // A connection that breaks between two statements of a transaction has no listener of its own; its next statement rejects.
+  pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a database connection in use broke')));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return { db, pool, ping: async () => void (await pool.query('select 1')), close: () => db.destroy() };
 }

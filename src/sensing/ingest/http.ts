@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { LIMITS, REFUSALS, Refused, unwrap, type Refusal } from '../../kernel/index.ts';
 import type { Http } from '../../platform/index.ts';
 import { sendSensorThingsError } from '../error-shape.ts';
@@ -12,7 +12,7 @@ import { readId } from './observation-body.ts';
  */
 export async function registerIngestRoutes(http: Http, ingest: Ingest, publicUrl: () => string): Promise<void> {
   await http.register(async (scope) => {
-    scope.setErrorHandler((error, request, reply) => sendSensorThingsError(error as import('fastify').FastifyError, request, reply));
+    scope.setErrorHandler((error: FastifyError, request, reply) => sendSensorThingsError(error, request, reply));
     // numbers must come as they were written, and no schema library stands between a sensor and the disk
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: LIMITS.bulk_body_bytes }, (_request, body: Buffer, done) => {

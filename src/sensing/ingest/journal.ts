@@ -52,7 +52,7 @@ export function createJournal(options: JournalOptions): Journal {
   let queuedRows = 0;
   let closing = false;
 
-  const settleDraft = (draft: Draft, refusal: Refusal | null, fault: unknown): void => {
+  const settleDraft = (draft: Draft, refusal: Refusal | null, fault: Error | undefined): void => {
     const { waiter, followers } = draft;
     if (waiter !== null) settleWaiter(waiter, refusal, fault);
     if (followers !== null) for (const follower of followers) settleWaiter(follower, refusal, fault);
@@ -78,7 +78,7 @@ export function createJournal(options: JournalOptions): Journal {
     for (const draft of drafts) settleDraft(draft, null, undefined);
     release(drafts.length);
   };
-  const giveUp = (drafts: readonly Draft[], refusal: Refusal | null, fault: unknown): void => {
+  const giveUp = (drafts: readonly Draft[], refusal: Refusal | null, fault: Error | undefined): void => {
     for (const draft of drafts) {
       // it may be stored or not: only the database knows, so the next one at this time is looked up there
       if (draft.stream.newest?.includes(draft) === true) draft.stream.newest = null;
@@ -111,7 +111,7 @@ export function createJournal(options: JournalOptions): Journal {
         }
         if (drafts.length === 1) {
           logger.error({ err: error, datastream: drafts[0]?.stream.id }, 'the database refused a reading that had passed all checks');
-          giveUp(drafts, null, error);
+          giveUp(drafts, null, new Error('the database refused a reading', { cause: error }));
           return;
         }
         // the database refused one of them and took none: halves find out which
@@ -225,7 +225,7 @@ export function createJournal(options: JournalOptions): Journal {
 
 const lateKey = (draft: Draft): string => `${draft.stream.id} ${draft.phenomenonMs}`;
 
-function settleWaiter(waiter: Waiter, refusal: Refusal | null, fault: unknown): void {
+function settleWaiter(waiter: Waiter, refusal: Refusal | null, fault: Error | undefined): void {
   if (refusal !== null) waiter.refusal = refusal;
   if (fault !== undefined) waiter.fault = fault;
   waiter.remaining -= 1;

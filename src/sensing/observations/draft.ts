@@ -5,7 +5,7 @@ import type { Stream } from './stream.ts';
 export interface Waiter {
   remaining: number;
   refusal: Refusal | null;
-  fault: unknown;
+  fault: Error | undefined;
   readonly settle: () => void;
 }
 

@@ -174,7 +174,7 @@ function copy(on: pg.Client, messages: Buffer): Promise<void> {
     const slow = setTimeout(() => {
       (on as unknown as { connection: { stream: { destroy(error: Error): void } } }).connection.stream.destroy(new Error('no answer to a COPY'));
     }, ANSWER_TIMEOUT_MS);
-    const settle = (error?: unknown): void => {
+    const settle = (error?: Error): void => {
       clearTimeout(slow);
       if (error === undefined) resolve();
       else reject(error);
@@ -190,7 +190,7 @@ function copy(on: pg.Client, messages: Buffer): Promise<void> {
       handleCopyInResponse: () => undefined,
       handleCommandComplete: () => undefined,
       handleReadyForQuery: () => settle(),
-      handleError: (error: unknown) => settle(error),
+      handleError: (error: Error) => settle(error),
       callback: () => undefined,
     } as unknown as pg.Submittable);
   });
