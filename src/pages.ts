@@ -24,7 +24,7 @@ export async function registerPages(http: Http, publicUrl: string): Promise<void
       raw.app = http;
       raw.headers['x-self-proto'] = publicUrl.startsWith('https:') ? 'https' : 'http';
       reply.raw.setHeader('x-content-type-options', 'nosniff');
-      reply.raw.setHeader('referrer-policy', 'no-referrer');
+      reply.raw.setHeader('referrer-policy', 'same-origin');
       reply.raw.setHeader('x-frame-options', 'DENY');
       reply.raw.setHeader('cross-origin-opener-policy', 'same-origin');
       handler(raw, reply.raw, () => {

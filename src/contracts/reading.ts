@@ -17,15 +17,16 @@ export interface StreamInfo {
   readonly name: string;
   /** Key of the observed property: `properties.key` of the ObservedProperty, else its name as a slug. */
   readonly property: string;
-  /** UCUM symbol or unit symbol as registered. */
+  /** `unitOfMeasurement.symbol` as registered; empty when there is none. */
   readonly unit: string;
   readonly purpose: string;
   /** Seconds between readings as registered in Datastream properties.interval_s; 3,600 when it says nothing. */
   readonly interval_s: number;
   readonly thingId: number;
+  /** Name of the Thing. */
   readonly placeName: string;
   /** properties.kind of the Thing, or `other`. */
   readonly placeKind: string;
-  /** Null when the Thing has no Location. */
+  /** Longitude and latitude of the Thing's Location, of other shapes than points the middle of their bounds; null without one. */
   readonly point: readonly [number, number] | null;
 }

@@ -126,7 +126,7 @@ function registerLive(http: Http, { live }: RouteDeps): void {
 }
 
 // the hooks that set them do not run for a hijacked reply
-const STREAM_HEADERS = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY' };
+const STREAM_HEADERS = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'same-origin', 'x-frame-options': 'DENY' };
 
 function topicsOf(text: string | undefined): ReadonlySet<string> {
   if (text === undefined || text === '') return new Set(LIVE_TOPICS);

@@ -72,7 +72,7 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
   http.setErrorHandler((error, request, reply) => sendProblem(error as FastifyError, request, reply));
   http.addHook('onSend', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff');
-    reply.header('referrer-policy', 'no-referrer');
+    reply.header('referrer-policy', 'same-origin'); // no-referrer would make browsers send Origin: null with forms (Fetch §3.2.2)
     reply.header('cross-origin-opener-policy', 'same-origin');
     reply.header('x-frame-options', 'DENY');
     if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', CONTENT_SECURITY_POLICY);

@@ -119,7 +119,7 @@ const INVALID_WORDS: ReadonlySet<string> = new Set(['bad', 'invalid', 'error', '
  * bad, invalid, error, erroneous, faulty, rejected, missing (any case), or an object that says so under
  * `valid` (false), `status`, `quality`, `code` or `value`, or a list of which one member says so.
  */
-export function saysInvalid(quality: unknown): boolean {
+function saysInvalid(quality: unknown): boolean {
   if (quality === false) return true;
   if (typeof quality === 'string') return INVALID_WORDS.has(quality.trim().toLowerCase());
   if (Array.isArray(quality)) return quality.some((member) => saysInvalid(member));

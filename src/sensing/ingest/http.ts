@@ -47,7 +47,7 @@ const describe = ({ code, detail, field }: Refusal): string => `error: ${field =
 const ADDRESS = /^(Datastreams|FeaturesOfInterest|Things)\(('?)(\d{1,16})\2\)$/;
 
 /** Reads `Datastreams(1)` and the like; throws `Refused` for an address under which no observation can be created. */
-export function targetOf(segments: readonly string[]): Target {
+function targetOf(segments: readonly string[]): Target {
   const target: { datastreamId?: number; featureId?: number; thingId?: number } = {};
   for (const segment of segments) {
     const found = ADDRESS.exec(segment);

@@ -89,7 +89,7 @@ function targetOf(topic: string): Target | null {
 }
 
 /** The row as a query would return it. */
-export function rowOf(draft: Draft): ObservationRow {
+function rowOf(draft: Draft): ObservationRow {
   const instant = (atMs: number): Date | null => (Number.isNaN(atMs) ? null : new Date(atMs));
   return {
     id: draft.id,

@@ -191,10 +191,10 @@ function infoOf(row: StreamRow): StreamInfo {
 const namesOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value.filter((name): name is string => typeof name === 'string') : []);
 
 /** Small letters and digits, words joined by hyphens: `Water level (Pegel)` becomes `water-level-pegel`. */
-export const slugOf = (name: string): string => name.normalize('NFKD').toLowerCase().replace(/\p{M}/gu, '').replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '');
+const slugOf = (name: string): string => name.normalize('NFKD').toLowerCase().replace(/\p{M}/gu, '').replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '');
 
 /** The position of a GeoJSON Point or Feature of one; of other geometries the middle of their bounds. Null when there is none. */
-export function pointOf(location: unknown): readonly [number, number] | null {
+function pointOf(location: unknown): readonly [number, number] | null {
   if (typeof location !== 'object' || location === null) return null;
   const { type, geometry, coordinates } = location as { type?: unknown; geometry?: unknown; coordinates?: unknown };
   if (type === 'Feature') return pointOf(geometry);

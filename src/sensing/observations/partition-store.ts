@@ -14,7 +14,7 @@ export interface Partitions {
 }
 
 export const DAY_MS = 86_400_000;
-export const dayOf = (atMs: number): number => Math.floor(atMs / DAY_MS);
+const dayOf = (atMs: number): number => Math.floor(atMs / DAY_MS);
 
 const AHEAD_DAYS = 2;
 // Rows of older or impossible days go to the partition for all other times: a partition for each of them would slow every query.

@@ -23,6 +23,7 @@ export class Desk {
   dialog: DeskDialog = $state.raw(NONE);
   playing = $state(false);
   busy = $state(false);
+  #acting: Promise<boolean> = Promise.resolve(true);
   #done: { id: string; act: Act }[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -81,7 +82,13 @@ export class Desk {
   }
 
   /** Acts on the target; says what was done or why not. */
-  async act(act: Act, options: { id?: string; undoing?: boolean } = {}): Promise<boolean> {
+  act(act: Act, options: { id?: string; undoing?: boolean } = {}): Promise<boolean> {
+    const acting = this.#act(act, options);
+    this.#acting = acting;
+    return acting;
+  }
+
+  async #act(act: Act, options: { id?: string; undoing?: boolean }): Promise<boolean> {
     const id = options.id ?? this.target?.id;
     if (id === undefined || this.past) return false;
     const number = this.picture.incident(id)?.number ?? 0;
@@ -98,6 +105,7 @@ export class Desk {
 
   /** Takes back this person's last act. */
   async undo(): Promise<void> {
+    await this.#acting; // a quick hand means the act that is still on its way
     const last = this.#done.at(-1);
     if (!last) return toasts.say('refused', t('undo_nothing'));
     const back = inverse(last.act);

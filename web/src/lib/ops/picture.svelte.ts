@@ -53,6 +53,8 @@ export class CityPicture {
   #held: Frame[] | null = null;
   #pastReads: AbortController | undefined;
   #detailTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Acts under way by incident, each resolving with the revision it led to; one entry an incident, gone when answered. */
+  readonly #turns = new Map<string, Promise<number | undefined>>();
   /** Acts of this person that are on their way, by incident: frames of the same incident wait for the answer. */
   readonly #onTheWay: Record<string, number> = {};
 
@@ -223,8 +225,17 @@ export class CityPicture {
     if (before) this.#incidents = withItem(this.#incidents, predict(before, act, stamp));
     if (detailBefore) this.#detail = predictDetail(detailBefore, act, stamp);
     this.#onTheWay[id] = (this.#onTheWay[id] ?? 0) + 1;
-    const revision = act.act === 'note' ? undefined : before?.revision;
-    const answer = await call<IncidentDetail>(fetch, `/api/incidents/${encodeURIComponent(id)}/acts`, { method: 'POST', body: revision === undefined ? act : { ...act, revision }, key: crypto.randomUUID() });
+    // one hand, one act after the other: a quick second key must not meet the first one's revision
+    const earlier = this.#turns.get(id);
+    const sent = (async () => {
+      const revisionAfter = await earlier;
+      const revision = act.act === 'note' ? undefined : (revisionAfter ?? before?.revision);
+      return call<IncidentDetail>(fetch, `/api/incidents/${encodeURIComponent(id)}/acts`, { method: 'POST', body: revision === undefined ? act : { ...act, revision }, key: crypto.randomUUID() });
+    })();
+    const turn = sent.then((answer) => (answer.ok ? answer.value.revision : undefined));
+    this.#turns.set(id, turn);
+    const answer = await sent;
+    if (this.#turns.get(id) === turn) this.#turns.delete(id);
     this.#onTheWay[id] = (this.#onTheWay[id] ?? 1) - 1;
     if (!answer.ok) {
       // back to what was, unless a frame brought something newer meanwhile

@@ -5,14 +5,14 @@ import { read } from '#lib/trust/read.ts';
 import { fail } from '@sveltejs/kit';
 import type { Actions, PageServerLoad } from './$types';
 
-const HUMAN = POSITIONS.filter((position) => position !== 'device');
+const HUMAN = POSITIONS.filter((position): position is Exclude<Position, 'device'> => position !== 'device');
 
 export const load: PageServerLoad = async ({ fetch }) => ({ people: await read<Person[]>(fetch, '/api/people'), positions: HUMAN });
 
 export const actions: Actions = {
   invite: async ({ request, fetch, url }) => {
     const form = await request.formData();
-    const positions = form.getAll('positions').filter((value): value is Position => HUMAN.includes(value as Position));
+    const positions = HUMAN.filter((position) => form.getAll('positions').includes(position));
     const name = form.get('name');
     const answer = await call<InvitationLink>(fetch, '/api/people/invitations', { method: 'POST', body: { name: typeof name === 'string' ? name : '', positions } });
     if (!answer.ok) return fail(answer.problem.status || 503, { link: '', until: '', error: `${answer.problem.detail || answer.problem.title} ${answer.problem.cure}`.trim() });

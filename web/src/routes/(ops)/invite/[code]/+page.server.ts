@@ -10,7 +10,7 @@ const PASSWORD_LEAST = 12;
 
 export const load: PageServerLoad = async ({ fetch, params, setHeaders }) => {
   // the address is a secret
-  setHeaders({ 'referrer-policy': 'no-referrer', 'cache-control': 'no-store' });
+  setHeaders({ 'cache-control': 'no-store' });
   const [city, invitation] = await Promise.all([call<City>(fetch, '/api/city'), call<Invitation>(fetch, `/api/invitations/${encodeURIComponent(params.code)}`)]);
   return {
     city: city.ok ? city.value.name : t('product'),
