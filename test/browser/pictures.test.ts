@@ -64,7 +64,7 @@ test.skipIf(chromium === undefined)('the demo city shows console, wall and resid
       await page.goto(path);
       await shoot(`${name}-${size}`);
       expect(await accessibilityFaults(page), `${path} on a ${size}`).toEqual([]);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `${path} on a ${size} scrolls sideways`).toBe(true);
+      expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'), `${path} on a ${size} scrolls sideways`).toBe(true);
     }
   }
   expect({ faults, foreign }).toEqual({ faults: [], foreign: [] });

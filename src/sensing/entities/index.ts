@@ -8,7 +8,7 @@ import type { EntityChange } from './entity-store.ts';
 import { modelOf, type SetName } from './model.ts';
 
 export type { EntitiesOptions } from './entities.ts';
-export type { EntityChange, ObservationValues } from './entity-store.ts';
+export type { EntityChange } from './entity-store.ts';
 export type { SetName } from './model.ts';
 export type { ServerSettings } from '../routes.ts';
 

@@ -54,6 +54,7 @@ export class CityPicture {
   #pastReads: AbortController | undefined;
   #detailTimer: ReturnType<typeof setTimeout> | undefined;
   /** Acts under way by incident, each resolving with the revision it led to; one entry an incident, gone when answered. */
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- nothing on the screen reads it
   readonly #turns = new Map<string, Promise<number | undefined>>();
   /** Acts of this person that are on their way, by incident: frames of the same incident wait for the answer. */
   readonly #onTheWay: Record<string, number> = {};
@@ -195,7 +196,8 @@ export class CityPicture {
     this.readingPast = true;
     const at = encodeURIComponent(isoOf(atMs));
     const init = { signal: reads.signal };
-    const id = this.openedId;
+    // before it opened there is nothing to read of it
+    const id = this.#detail !== null && Date.parse(this.#detail.openedAt) > atMs ? null : this.openedId;
     try {
       const [queue, places, detail] = await Promise.all([
         call<Queue>(fetch, `/api/queue?at=${at}`, init),
