@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-const alias = { '#contracts': new URL('./src/contracts', import.meta.url).pathname };
+const folder = (path: string): string => new URL(path, import.meta.url).pathname;
+const alias = { '#contracts': folder('./src/contracts'), '#lib': folder('./web/src/lib'), '#messages': folder('./web/messages') };
 const project = (name: string, include: string[], extra: Record<string, unknown> = {}) => ({
   resolve: { alias },
   test: { name, include, testTimeout: 30_000, hookTimeout: 90_000, globalSetup: ['test/global-setup.ts'], ...extra },

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ROOT, runCli, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
 import { findChromium, launchChromium, watchedPage } from './chromium.ts';
@@ -52,8 +52,15 @@ test.skipIf(chromium === undefined)('a GeoReport POST by curl becomes an inciden
   await workToClosed(first.page, 'The hole was filled and the edge sealed.');
   await second.page.getByText('The hole was filled and the edge sealed.').first().waitFor();
 
-  const answered = await city.call('GET', `/open311/v2/requests/${receipt.service_request_id}.json`);
-  expect(answered.json[0].status).toBe('closed');
+  // the closing travels over the bus
+  const answered = await vi.waitFor(
+    async () => {
+      const answer = await city.call('GET', `/open311/v2/requests/${receipt.service_request_id}.json`);
+      expect(answer.json[0].status).toBe('closed');
+      return answer;
+    },
+    { timeout: 10_000, interval: 100 },
+  );
   expect(answered.json[0].status_notes).toContain('The hole was filled');
   expect(JSON.stringify(answered.json)).not.toContain('ana@example.org');
   const resident = await watchedPage(browser, city.url, { javaScriptEnabled: false, locale: 'de-DE' });

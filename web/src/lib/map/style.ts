@@ -69,7 +69,6 @@ function cityLayers(scale: number): LayerSpecification[] {
         'icon-image': ['concat', 'mark-', ['get', 'severity']],
         'icon-size': ['interpolate', ['linear'], ['zoom'], 10, 1, 15, 1.35],
         'icon-allow-overlap': true,
-        'icon-ignore-placement': true,
         'symbol-sort-key': ['-', 10, ['get', 'rank']],
         'text-field': ['concat', '#', ['to-string', ['get', 'number']]],
         'text-font': [FONT],
