@@ -29,7 +29,7 @@ function memoryOf(pid: number): number {
 
 async function start(data: string): Promise<{ seconds: number; pid: number; stop: () => Promise<void> }> {
   const startedMs = performance.now();
-  const child = spawn('npm', ['start', '--silent'], { cwd: ROOT, env: { ...process.env, CLERESTORY_DATA: data, CLERESTORY_PORT: '0', CLERESTORY_MQTT_PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['tools/start.mjs'], { cwd: ROOT, env: { ...process.env, CLERESTORY_DATA: data, CLERESTORY_PORT: '0', CLERESTORY_MQTT_PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     child.stdout.setEncoding('utf8').on('data', (text: string) => /Ctrl-C stops it/.test(text) && resolve());
     child.once('exit', (code) => reject(new Error(`npm start ended with ${code}`)));
