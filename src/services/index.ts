@@ -37,7 +37,7 @@ export interface Services {
   close(): Promise<void>;
 }
 
-const RATE_PER_MINUTE = { read: 600, write: 60 };
+const RATE_PER_MINUTE = { read: 3_000, write: 300 };
 
 /** Starts the services side: catalogue, gazetteer, GeoReport, portal and staff routes, and the consumer that carries incidents to requests. */
 export async function createServices(deps: ServicesDeps): Promise<Services> {

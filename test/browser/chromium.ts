@@ -34,7 +34,7 @@ export async function watchedPage(browser: Browser, origin: string, options: Bro
   page.on('console', (message) => {
     if (message.type() === 'error') faults.push(message.text());
   });
-  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('pageerror', (error) => faults.push(error.stack ?? String(error)));
   context.on('request', (request) => {
     const url = new URL(request.url());
     if (url.origin !== new URL(origin).origin && !['data:', 'blob:'].includes(url.protocol)) foreign.push(request.url());

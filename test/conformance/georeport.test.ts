@@ -1,6 +1,6 @@
-import { XMLParser } from 'fast-xml-parser';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parser, plainOfJson, plainOfXml, type Plain } from './plain-value.ts';
 import { DEMO_SERVICES, startServicesCity, type ServicesCity } from './georeport-city.ts';
 
 // One test for each line G1–G24 of the checklist in docs/reference/georeport.md; every answer is read in XML and in JSON and must say the same.
@@ -10,25 +10,6 @@ beforeAll(async () => {
   city = await startServicesCity();
 });
 afterAll(() => city.close());
-
-type Plain = string | Plain[] | { [name: string]: Plain };
-const MEMBER: Readonly<Record<string, string>> = { services: 'service', service_requests: 'request', errors: 'error', endpoints: 'endpoint', formats: 'format', attributes: 'attribute', values: 'value', notes: 'note' };
-const parser = new XMLParser({ parseTagValue: false, trimValues: false, ignoreAttributes: false, processEntities: true, htmlEntities: true });
-
-/** XML as plain values: lists by the names that the standard gives them, everything else text. */
-function plainOfXml(name: string, node: unknown): Plain {
-  const member = MEMBER[name];
-  if (member !== undefined) {
-    if (node === '') return [];
-    const inner = (node as Record<string, unknown>)[member];
-    return (Array.isArray(inner) ? inner : [inner]).map((each) => plainOfXml(member, each));
-  }
-  if (typeof node !== 'object' || node === null) return String(node);
-  return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, plainOfXml(key, value)]));
-}
-
-const plainOfJson = (value: unknown): Plain =>
-  Array.isArray(value) ? value.map(plainOfJson) : typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plainOfJson(each)])) : value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
 
 interface Answer {
   readonly status: number;

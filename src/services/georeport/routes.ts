@@ -47,6 +47,7 @@ export async function registerGeoReport(http: Http, deps: GeoReportDeps): Promis
       scope.setNotFoundHandler((request, reply) => sendErrors(new Refused({ code: 'http.not-found', detail: 'There is nothing at this address; paths end in .xml or .json.' }), request, reply));
       scope.addHook('preHandler', async (request) => checkJurisdiction(deps.catalogue, request));
 
+      scope.get('/', { config: reading }, (_request, reply) => reply.redirect(`${PREFIX}/discovery.xml`));
       for (const format of ['xml', 'json'] as const) {
         scope.get(`/discovery.${format}`, { config: reading }, (_request, reply) => send(reply, format, 'discovery', discoveryTree(deps.catalogue, deps.changeset, deps.publicUrl + PREFIX)));
         scope.get(`/services.${format}`, { config: reading }, (request, reply) => {

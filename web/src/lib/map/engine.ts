@@ -63,6 +63,7 @@ export class MapEngine {
   readonly map: MapLibre;
   #ready: Promise<void>;
   #states = new Map<number, ShownPlaceState>();
+  #removed = false;
   #placeKey = '';
   readonly #options: EngineOptions;
 
@@ -92,6 +93,10 @@ export class MapEngine {
     // told to whoever waits for the picture: tests, and a wall that shows itself only when it is drawn
     const { dataset } = options.container;
     this.map.on('idle', () => (dataset.map = 'idle'));
+    // tiles that were under way when the map went are no fault
+    this.map.on('error', ({ error }) => {
+      if (!this.#removed) console.error(error);
+    });
     if (options.interactive) this.#listen();
   }
 
@@ -177,6 +182,7 @@ export class MapEngine {
   }
 
   remove(): void {
+    this.#removed = true;
     this.map.remove();
   }
 }
