@@ -9,7 +9,7 @@ const startedMs = Number(process.env['CLERESTORY_STARTED_MS'] ?? Date.now());
 const say = (text: string): void => console.log(`[${((Date.now() - startedMs) / 1000).toFixed(1).padStart(5)} s] ${text}`);
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ args: process.argv.slice(2), options: { 'print-config': { type: 'boolean' }, empty: { type: 'boolean' }, dev: { type: 'boolean' } }, strict: true });
+  const { values } = parseArgs({ args: process.argv.slice(2), options: { 'print-config': { type: 'boolean' }, empty: { type: 'boolean' } }, strict: true });
   const loaded = loadConfig(process.env, values.empty === true ? { empty: true } : {});
   if (values['print-config'] === true) {
     console.log(printConfig(loaded));

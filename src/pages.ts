@@ -11,7 +11,7 @@ type Handler = (request: IncomingMessage & { app?: Http }, response: ServerRespo
  * the API through `app.inject`, so a page sees exactly what its caller may see.
  */
 export async function registerPages(http: Http, publicUrl: string): Promise<void> {
-  if (!existsSync(HANDLER)) throw new Error(`the pages are not built (${fileURLToPath(HANDLER)}): run npm start, or npm run build`);
+  if (!existsSync(HANDLER)) throw new Error(`the pages are not built (${fileURLToPath(HANDLER)}): run npm start`);
   process.env['PROTOCOL_HEADER'] = 'x-self-proto'; // read by the pages when they are loaded; set anew for every request below
   process.env['BODY_SIZE_LIMIT'] = '1M';
   const { handler } = (await import(HANDLER.href)) as { handler: Handler };

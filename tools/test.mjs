@@ -32,14 +32,19 @@ if (wants('check')) {
   }
 }
 
-let browser = existsSync(CHROMIUM);
-if (wants('browser') && !browser && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
-  say('installing Chromium for the browser tests');
+// Debian packages that some tests need; without root they say what they miss and are skipped
+const missing = [
+  { part: 'browser', file: CHROMIUM, package: 'chromium' },
+  { part: 'system', file: '/usr/sbin/ip', package: 'iproute2' },
+].filter(({ part, file }) => wants(part) && !existsSync(file) && !existsSync(file.replace('/usr', '')));
+if (missing.length > 0 && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+  const packages = missing.map((each) => each.package);
+  say(`installing ${packages.join(', ')} for the ${missing.map(({ part }) => part).join(' and ')} tests`);
   const environment = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
   await run('apt-get', ['update', '-qq'], environment);
-  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], environment);
-  browser = existsSync(CHROMIUM);
+  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], environment);
 }
+const browser = existsSync(CHROMIUM);
 if (wants('browser') && !browser) say(`browser tests are skipped: ${CHROMIUM} is missing and cannot be installed without root and apt. Install Debian's package "chromium" to run them.`);
 
 const totals = { passed: checks.length - failedChecks.length, failed: failedChecks.length, skipped: 0 };
