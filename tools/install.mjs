@@ -27,7 +27,7 @@ export async function installPackages(say) {
   if (!marked(lockMark, wanted)) {
     say('installing packages (once; needs the npm registry)');
     const npm = process.env.npm_execpath;
-    const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+    const args = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
     // the pinned Node runs the program; npm itself may run on an older one, whose engine warnings say nothing to the reader
     const code = npm ? await run(process.execPath, [npm, ...args]) : await run('npm', args);
     if (code !== 0) throw new Error('npm ci failed; the lines above say why. Without a network, copy node_modules from a machine that has one.');
