@@ -15,6 +15,8 @@ export interface RunningCity {
   readonly http: Http;
   /** Where it listens. */
   readonly url: string;
+  /** The same for a browser on this machine. */
+  readonly visitUrl: string;
   readonly mqttPort: number;
   readonly name: string;
   /** A one-time link to set up an account; valid for an hour. */
@@ -56,6 +58,7 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     const city = await readCityFolder(config);
     const port = config.port === 0 ? await findFreePort(config.host) : config.port;
     const publicUrl = config.public_url ?? `http://${config.host}:${port}`;
+    const visitUrl = publicUrl.replace('//127.0.0.1:', '//localhost:');
 
     const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, publicUrl: config.public_url });
     onClose(() => trust.close());
@@ -83,9 +86,11 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     return {
       http,
       url: publicUrl,
+      // passkeys need a name: browsers refuse them on a bare address (WebAuthn Level 3 §5.1.3)
+      visitUrl,
       mqttPort: mqtt.port,
       name: city.info.name,
-      invite: async () => `${publicUrl}/invite/${await trust.createInvitation([...FOUNDER_POSITIONS], '', INVITATION_LIFETIME_MS)}`,
+      invite: async () => `${visitUrl}/invite/${await trust.createInvitation([...FOUNDER_POSITIONS], '', INVITATION_LIFETIME_MS)}`,
       stop,
     };
   } catch (error) {

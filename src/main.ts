@@ -48,7 +48,7 @@ async function printBanner(city: RunningCity, config: Config): Promise<void> {
     '',
     `  ${city.name} is live.`,
     '',
-    `  City      ${city.url}`,
+    `  City      ${city.visitUrl}`,
     `  Sign in   ${await city.invite()}`,
     '            (works once, for an hour: choose your name and a passphrase or passkey)',
     `  MQTT      ${config.host}:${city.mqttPort}`,

@@ -64,7 +64,7 @@ test.skipIf(chromium === undefined)('a GeoReport POST by curl becomes an inciden
   expect(answered.json[0].status_notes).toContain('The hole was filled');
   expect(JSON.stringify(answered.json)).not.toContain('ana@example.org');
   const resident = await watchedPage(browser, city.url, { javaScriptEnabled: false, locale: 'de-DE' });
-  await resident.page.goto(followLink ?? '');
+  await resident.page.goto(new URL(followLink ?? '').pathname);
   await resident.page.getByText('The hole was filled and the edge sealed.').first().waitFor();
   expect(await resident.page.locator('html').getAttribute('lang')).toBe('de');
   expect(await resident.page.locator('script').count()).toBe(0);

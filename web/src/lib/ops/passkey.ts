@@ -7,6 +7,9 @@ type Outcome = { readonly ok: true } | { readonly ok: false; readonly text: stri
 
 export const wordsOf = (problem: Problem): string => [problem.detail || problem.title, problem.cure].filter((part) => part !== '').join(' ');
 
+/** Whether this browser can make and use passkeys here: they belong to a name, never to a bare address (WebAuthn Level 3 §5.1.3). */
+export const passkeysWork = (): boolean => 'PublicKeyCredential' in window && !/^\[|^[\d.]+$/.test(location.hostname);
+
 /** Why the browser gave no passkey, in words. A fault of the browser's own is shown as it says it. */
 function hindrance(error: unknown): string {
   if (!(error instanceof Error)) return t('passkey_cancelled');
