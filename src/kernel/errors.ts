@@ -9,7 +9,7 @@ export const REFUSALS = {
   'http.malformed': row(400, 'The body cannot be parsed', 'Send well-formed content of the declared type.'),
   'http.invalid': row(400, 'A field has a wrong value', 'Correct the field that is named.'),
   'http.unknown-field': row(400, 'A field is not known here', 'Remove the field or check its spelling.'),
-  'http.too-large': row(413, 'The body is too large', 'Send smaller batches; the limit is named.'),
+  'http.too-large': row(413, 'The body is too large', 'Send smaller batches: 1 MiB a body, 16 MiB for CreateObservations.'),
   'http.too-deep': row(400, 'The body is nested too deeply', 'Flatten the body; the limit is named.'),
   'http.unsupported-type': row(415, 'The content type is not accepted here', 'Use a content type that is named.'),
   'http.not-found': row(404, 'There is nothing at this address', 'Check the path and the id.'),
