@@ -62,7 +62,7 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
 
     const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, publicUrl: config.public_url });
     onClose(() => trust.close());
-    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: trust.purposes, gate: trust.gate, authenticateToken: (token) => trust.authenticateToken(token), authorize: (principal, action) => trust.authorize(principal, action), publicUrl: () => publicUrl });
+    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: trust.purposes, gate: trust.gate, authenticateToken: (token) => trust.authenticateToken(token), authorize: (principal, action) => trust.authorize(principal, action), publicUrl: () => publicUrl, history: { seal_after_days: config.seal_after_days, log: trust.log }, devices: { tokens: trust.deviceTokens, random }, sharedAs: `city-${String(process.pid)}-${clock.nowMs().toString(36)}`, feeds: { feedsYaml: city.feedsYaml, codecs: city.codecs, random } });
     onClose(() => sensing.close());
     const brain = await createBrain({ handle, bus, clock, logger, metrics, sensing, purposes: trust.purposes, rulesYaml: city.rulesYaml });
     onClose(() => brain.close());
@@ -83,6 +83,7 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
 
     await http.listen({ host: config.host, port });
     const mqtt = await sensing.startMqtt({ host: config.host, port: config.mqtt_port });
+    sensing.startFeeds();
     return {
       http,
       url: publicUrl,

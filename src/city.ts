@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { City } from './contracts/common.ts';
 import type { Config } from './config.ts';
@@ -15,6 +15,9 @@ export interface CityFolder {
   readonly rulesYaml: string | null;
   readonly playbooksYaml: string | null;
   readonly servicesYaml: string | null;
+  readonly feedsYaml: string | null;
+  /** Texts of `codecs/NAME.js` by name. */
+  readonly codecs: ReadonlyMap<string, string>;
   readonly gazetteerNdjson: string | null;
 }
 
@@ -52,6 +55,25 @@ export async function readCityFolder(config: Config): Promise<CityFolder> {
     rulesYaml: config.rules === undefined ? await read('rules.yaml') : await readFile(config.rules, 'utf8'),
     playbooksYaml: await read('playbooks.yaml'),
     servicesYaml: await read('services.yaml'),
+    feedsYaml: await read('feeds.yaml'),
+    codecs: await readCodecs(join(folder, 'codecs')),
     gazetteerNdjson: await read('gazetteer.ndjson'),
   };
+}
+
+const CODECS_MAX = 500;
+const CODEC_CHARS = 262_144;
+
+/** Payload codecs of LoRaWAN devices. Throws `Refused` when there are too many or one is too long. */
+async function readCodecs(folder: string): Promise<ReadonlyMap<string, string>> {
+  const codecs = new Map<string, string>();
+  if (!existsSync(folder)) return codecs;
+  const names = (await readdir(folder)).filter((name) => /^[a-z0-9][a-z0-9-]{0,62}\.js$/.test(name)).sort();
+  if (names.length > CODECS_MAX) throw new Refused({ code: 'start.config-invalid', detail: `city/codecs holds more than ${CODECS_MAX} files.`, field: 'codecs' });
+  for (const name of names) {
+    const text = await readFile(join(folder, name), 'utf8');
+    if (text.length > CODEC_CHARS) throw new Refused({ code: 'start.config-invalid', detail: `city/codecs/${name} has more than ${CODEC_CHARS} characters.`, field: `codecs/${name}` });
+    codecs.set(name.slice(0, -3), text);
+  }
+  return codecs;
 }

@@ -18,10 +18,12 @@ export const ConfigSchema = z.strictObject({
   data: z.string().default('./data').describe('Folder of the database, the log and the keys.'),
   public_url: z.url().optional().describe('Address under which others reach this server, for links in answers.'),
   database_url: z.string().optional().describe('PostgreSQL of the city, version 15 or later; without it the embedded one runs.'),
+  role: z.enum(['city', 'ingest']).default('city').describe('city runs everything; ingest is one more process that takes readings for a city that runs, on the same database.'),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn').describe('Least level that is logged.'),
   empty: flag.default(false).describe('Start a city without the demo.'),
   demo_speed: z.coerce.number().min(0.1).max(600).default(1).describe('Speed of the demo city; 60 means a minute a second.'),
   demo_scenario: z.enum(['ordinary-day', 'storm-day']).default('storm-day').describe('What happens in the demo city.'),
+  seal_after_days: z.coerce.number().int().min(0).max(36_500).default(35).describe('Age in days at which readings are packed without loss and their hash goes into the log; 0 for never.'),
   purposes: z.string().optional().describe('Register of purposes (YAML) of the city; the demo city brings its own.'),
   rules: z.string().optional().describe('Rule documents (YAML) of the city; the demo city brings its own.'),
 });

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { startCity, type RunningCity } from './app.ts';
 import { loadConfig, printConfig, type Config } from './config.ts';
+import { startIngest } from './ingest-process.ts';
 import { startDemo } from './demo-process.ts';
 import { Refused, REFUSALS, systemClock, systemRandom } from './kernel/index.ts';
 import { createLogger } from './platform/index.ts';
@@ -19,6 +20,13 @@ async function main(): Promise<void> {
   const logger = createLogger(config.log_level);
   const stops: (() => Promise<void>)[] = [];
   stopOnSignal(stops);
+  if (config.role === 'ingest') {
+    const starting = startIngest(config, { clock: systemClock, random: systemRandom, logger, say });
+    stops.push(async () => (await starting).stop());
+    const ingest = await starting;
+    console.log(['', '  Taking readings for the city.', '', `  HTTP      ${ingest.url}/v1.1`, `  MQTT      ${config.host}:${ingest.mqttPort}`, '', '  Ctrl-C stops it; the city goes on.', ''].join('\n'));
+    return;
+  }
   const demo = await startDemo(config, say);
   const starting = startCity(config, { clock: systemClock, random: systemRandom, logger, say });
   stops.push(() => demo.stop(), async () => (await starting).stop());

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Instant, LonLat } from './common.ts';
+import { FeedHealth } from './feed.ts';
 import { RuleState } from './warning.ts';
 
 /** Latest value of one datastream; `stale` when older than four times its expected interval, and at least 2 min. */
@@ -57,5 +58,6 @@ export const Feed = z.object({
   state: z.enum(['live', 'late', 'stale', 'empty']),
 });
 export type Feed = z.infer<typeof Feed>;
-export const Feeds = z.object({ asOf: Instant, feeds: z.array(Feed) });
+/** `feeds` by kind of place, `sources` by the entry of city/feeds.yaml. */
+export const Feeds = z.object({ asOf: Instant, feeds: z.array(Feed), sources: z.array(FeedHealth) });
 export type Feeds = z.infer<typeof Feeds>;

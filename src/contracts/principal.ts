@@ -18,7 +18,24 @@ export const Principal = z.object({
   /** Purpose that the credential is bound to, if any. */
   purpose: z.string().optional(),
 });
-export type Principal = z.infer<typeof Principal>;
+
+/** What the credential of a device may do. One object a device, changed in place, so that a change counts at once. */
+export interface DeviceBinding {
+  readonly id: string;
+  /** The one token that is taken for it; null after it was revoked. */
+  readonly tokenId: string | null;
+  readonly state: 'active' | 'quarantined' | 'revoked';
+  /** Ids of the Datastreams that it may write into. */
+  readonly streams: ReadonlySet<number>;
+  noteTaken(readings: number): void;
+  /** Notes the code of a refusal, never what was refused. */
+  noteRefused(code: string, readings: number): void;
+}
+
+export type Principal = z.infer<typeof Principal> & {
+  /** The device that the credential was made for, if any. Inside the server only. */
+  readonly device?: DeviceBinding;
+};
 
 export const ANONYMOUS: Principal = { kind: 'anonymous', id: '', name: '', positions: [], pseudonym: '' };
 

@@ -1,5 +1,6 @@
 export * from './assert.ts';
 export * from './clock.ts';
+export * from './digest.ts';
 export * from './errors.ts';
 export * from './geo.ts';
 export * from './ids.ts';

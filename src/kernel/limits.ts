@@ -24,4 +24,6 @@ export const LIMITS = {
   mqtt_connections: 5_000,
   mqtt_topic_bytes: 256,
   log_entry_bytes: 65_535,
+  history_buckets: 10_000,
+  history_readings: 10_000,
 } as const;

@@ -15,8 +15,12 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the caller must be allowed to do; a route without it does not start. */
     action?: Action;
+    /** OpenAPI 3.1 of a standard's address, written by hand of its module; a part of /api/openapi.json. */
+    describe?: () => unknown;
   }
 }
+
+export { STATUS_CODES } from 'node:http';
 
 /** What modules register their routes on. */
 export type Http = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;

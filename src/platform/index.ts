@@ -1,8 +1,11 @@
 export * from './bus.ts';
 export * from './database/database.ts';
-export { startEmbeddedDatabase, lockFolder } from './database/supervisor.ts';
+export { findRunningDatabase, startEmbeddedDatabase, lockFolder, type EmbeddedDatabase } from './database/supervisor.ts';
 export * from './http.ts';
 export * from './live.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
-export { createMqttBroker, type MqttBroker, type MqttPeer } from './mqtt.ts';
+export { createMqttBroker, type MqttBroker, type PublishOutcome } from './mqtt/broker.ts';
+export type { MqttPeer } from './mqtt/sessions.ts';
+export { REASON } from './mqtt/version-5.ts';
+export { createOutgoing, decodeStream, originOf, type EgressHost, type Outgoing, type OutgoingAnswer, type Validators } from './outgoing.ts';

@@ -203,7 +203,7 @@ test('late readings do not become the latest, and far ones are stored where they
   }
   expect(readings.latest(stream)?.value).toBe(5);
   expect((await readings.latestAt(T0)).get(stream)?.value).toBe(1);
-  const where = await handle.pool.query<{ result: number; place: string }>('select result_number as result, tableoid::regclass::text as place from observation order by 1');
+  const where = await handle.pool.query<{ result: number; place: string }>('select result_number as result, tableoid::regclass::text as place from observation_hot order by 1');
   expect(where.rows.map((row) => row.place)).toEqual(['observation_20261124', 'observation_20261123', 'observation_20260801', 'observation_other', 'observation_20261125']);
   const series = await readings.readSeries(stream, Date.parse('0000-01-01T00:00:00Z'), T0, 3);
   expect(series.map((reading) => reading.value)).toEqual([4, 3, 2]);

@@ -1,12 +1,29 @@
+import type { FeedHealth } from '../contracts/feed.ts';
 import type { Reading, StreamInfo } from '../contracts/reading.ts';
+import type { Random } from '../kernel/index.ts';
 import type { Bus, Http } from '../platform/index.ts';
-import { createEntities } from './entities/index.ts';
+import { createCsvImports } from './adapters/csv/import.ts';
+import { registerCsvImportRoutes } from './adapters/csv/import-routes.ts';
+import { registerFeedRoutes } from './adapters/feed-routes.ts';
+import { openFeeds, type FeedsDeps } from './adapters/feeds.ts';
+import { openDevices } from './devices/index.ts';
+import { registerBatchRoutes } from './batch/routes.ts';
+import { API_1_1, createEntities } from './entities/index.ts';
+import { API_2_0 } from './v2/model.ts';
+import { openPeers } from './peers/peers.ts';
 import { openReadings, type ReadingsDeps } from './readings.ts';
+import { registerHistoryRoutes } from './history/index.ts';
 import type { Trust } from '../trust/index.ts';
 
-export interface SensingDeps extends ReadingsDeps {
+export interface SensingDeps extends Omit<ReadingsDeps, 'peers'> {
   readonly bus: Bus;
+  /** Name of this process, when others may share the work on the same database. */
+  readonly sharedAs?: string;
   readonly purposes: Trust['purposes'];
+  /** Without it no device has a credential of its own. */
+  readonly devices?: { readonly tokens: Trust['deviceTokens']; readonly random: Random };
+  /** Feeds of the city and the codecs of their devices; without it there are none. */
+  readonly feeds?: Pick<FeedsDeps, 'feedsYaml' | 'codecs' | 'random'>;
 }
 
 /** The door of sensing for the brain, the operations and the app. */
@@ -24,6 +41,10 @@ export interface Sensing {
   readSeries(datastreamId: number, fromMs: number, toMs: number, limit: number): Promise<Reading[]>;
   /** Readings that arrived in [`fromMs`, `toMs`) in order of arrival, in bounded chunks. */
   readHistory(datastreamIds: readonly number[], fromMs: number, toMs: number): AsyncIterable<readonly Reading[]>;
+  /** Health of the feeds of feeds.yaml, in the order of the file. */
+  feedHealth(): FeedHealth[];
+  /** Begins to ask the feeds that are pulled. */
+  startFeeds(): void;
   registerRoutes(http: Http): Promise<void>;
   /** Opens MQTT, also over WebSocket at /mqtt of the HTTP server that `registerRoutes` got. */
   startMqtt(options: { host: string; port: number }): Promise<{ port: number }>;
@@ -35,10 +56,27 @@ export interface Sensing {
 
 /** Joins readings and entities. */
 export async function createSensing(deps: SensingDeps): Promise<Sensing> {
-  const readings = await openReadings(deps);
+  const peers = deps.sharedAs === undefined ? undefined : openPeers({ handle: deps.handle, logger: deps.logger, name: deps.sharedAs });
+  const devices = deps.devices === undefined ? undefined : await openDevices({ ...deps, ...deps.devices });
+  const readings = await openReadings({ ...deps, ...(peers === undefined ? {} : { peers }), createInline: (principal, inline) => entities.createInline(principal, inline), ...(devices === undefined ? {} : { noteUnknownSender: devices.noteUnknown }) });
   const { handle, clock, purposes, publicUrl } = deps;
-  const entities = createEntities({ handle, clock, purposes, publicUrl, insertObservations: (datastreamId, bodies) => readings.ingest.takeMany(datastreamId, bodies), admitObservation: (datastreamId, body) => readings.ingest.check(datastreamId, body), settings: () => readings.serverSettings() });
+  const { ingest } = readings;
+  const entities = createEntities({
+    handle,
+    clock,
+    purposes,
+    publicUrl,
+    announce: peers?.announce,
+    insertObservations: (...sent) => ingest.takeMany(...sent),
+    takeObservation: (...sent) => ingest.takeOne(...sent),
+    admitObservation: (...sent) => ingest.check(...sent),
+    isMulti: (id) => readings.isMulti(id),
+    settings: () => readings.serverSettings(),
+  });
   entities.onEntityChange((change) => readings.noteEntityChange(change));
+  await peers?.join(readings.peerHandlers);
+  const imports = createCsvImports({ handle, clock, purposes, entities, readings: { takeDataArrays: (principal, body) => ingest.takeDataArrays(principal, body), onReadings: (handleBatch) => readings.onReadings(handleBatch) }, streams: () => readings.streams() });
+  const feeds = deps.feeds === undefined ? undefined : await openFeeds({ ...deps, ...deps.feeds, entities, readings: { takeDataArrays: (principal, body) => ingest.takeDataArrays(principal, body), onReadings: (handleBatch) => readings.onReadings(handleBatch) } });
   return {
     streams: () => readings.streams(),
     onStreamsChanged: (handleIds) => readings.onStreamsChanged(handleIds),
@@ -47,12 +85,24 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
     latestAt: (atMs) => readings.latestAt(atMs),
     readSeries: (id, fromMs, toMs, limit) => readings.readSeries(id, fromMs, toMs, limit),
     readHistory: (ids, fromMs, toMs) => readings.readHistory(ids, fromMs, toMs),
+    feedHealth: () => feeds?.health() ?? [],
+    startFeeds: () => feeds?.start(),
     registerRoutes: async (http) => {
-      await readings.registerRoutes(http);
+      await readings.registerRoutes(http, (row) => entities.renderObservation(row));
       await entities.registerEntityRoutes(http);
+      registerHistoryRoutes(http, { history: readings.history, handle, streams: readings.streams });
+      for (const root of [API_1_1.root, API_2_0.root]) await registerBatchRoutes(http, root, { publicUrl, changeSets: { handle, tell: entities.tell, ...readings.changeSets } });
+      await registerCsvImportRoutes(http, { imports, logger: deps.logger });
+      if (feeds !== undefined) await registerFeedRoutes(http, { feeds, clock, authorize: deps.authorize });
+      await devices?.registerRoutes(http, { entities, streams: readings.streams, settled: readings.settled, latest: readings.latest, publicUrl, mqttUrl: readings.mqttUrl, disconnect: readings.disconnectDevice });
     },
-    startMqtt: (options) => readings.startMqtt(options, (row) => entities.renderObservation(row)),
+    startMqtt: (options) => readings.startMqtt(options, [entities.mqttApi(), entities.mqttApi20()], (principal, topic, payload) => feeds?.takeFromTopic(topic, payload, principal) ?? Promise.resolve(false)),
     ingestStats: () => readings.ingestStats(),
-    close: () => readings.close(),
+    close: async () => {
+      await feeds?.close();
+      await readings.close();
+      await devices?.close();
+      await peers?.close();
+    },
   };
 }

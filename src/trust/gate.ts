@@ -5,9 +5,11 @@ import type { GateCounts } from '../contracts/trust.ts';
 /** What a datastream has registered to send; everything else is refused. */
 export interface GateRegistration {
   readonly purpose: string;
-  readonly allows: 'number' | 'integer' | 'boolean' | 'term' | 'any';
+  readonly allows: 'number' | 'integer' | 'boolean' | 'term' | 'any' | 'list';
   readonly min: number;
   readonly max: number;
+  /** What each element of a list may be; only for lists (18-088 §8.2.10). */
+  readonly elements?: readonly GateRegistration[];
 }
 
 export interface Gate {
@@ -31,9 +33,16 @@ const ALLOWED_BY_TYPE: Readonly<Record<string, GateRegistration['allows']>> = {
 
 /**
  * Reads what a Datastream registers: its observationType says the type, properties.min and properties.max the bounds.
- * An unknown observationType registers numbers only.
+ * An unknown observationType registers numbers only. With `elementTypes` the result is a list, one element each, and the
+ * bounds are lists as well.
  */
-export function registrationOf(datastream: { observationType: string; properties: Readonly<Record<string, unknown>>; purpose: string }): GateRegistration {
+export function registrationOf(datastream: { observationType: string; properties: Readonly<Record<string, unknown>>; purpose: string; elementTypes?: readonly string[] | null }): GateRegistration {
+  const { elementTypes, properties, purpose } = datastream;
+  if (elementTypes !== undefined && elementTypes !== null) {
+    const nth = (value: unknown, at: number): unknown => (Array.isArray(value) ? (value[at] as unknown) : undefined);
+    const elements = elementTypes.map((observationType, at) => registrationOf({ observationType, properties: { min: nth(properties['min'], at), max: nth(properties['max'], at) }, purpose }));
+    return { purpose, allows: 'list', min: -Infinity, max: Infinity, elements };
+  }
   const name = datastream.observationType.slice(datastream.observationType.lastIndexOf('/') + 1);
   const bound = (key: string, otherwise: number): number => {
     const value = datastream.properties[key];
@@ -56,23 +65,35 @@ export function createGate(metrics: Metrics, sinceMs: number): Gate {
   const refused = new Map<string, { code: string; purpose: string; count: number }>(); // bounded by codes × registered purposes
   let admitted = 0;
 
+  const admitList = (elements: readonly GateRegistration[], result: unknown): Refusal | null => {
+    if (!Array.isArray(result) || result.length !== elements.length) return refusal('gate.not-registered-type', `A list of ${String(elements.length)} elements is registered here.`);
+    for (const [at, element] of elements.entries()) {
+      const refused = admit(element, result[at]);
+      if (refused !== null) return { ...refused, field: `result.${String(at)}` };
+    }
+    return null;
+  };
+  const admit: Gate['admit'] = (registration, result) => {
+    switch (registration.allows) {
+      case 'number':
+      case 'integer':
+        if (typeof result !== 'number' || !Number.isFinite(result)) return NOT_A_NUMBER;
+        if (registration.allows === 'integer' && !Number.isInteger(result)) return NOT_AN_INTEGER;
+        if (result < registration.min || result > registration.max) return refusal('gate.out-of-bounds', `The registered bounds are ${registration.min} to ${registration.max}.`);
+        return null;
+      case 'boolean':
+        return typeof result === 'boolean' ? null : NOT_A_TRUTH;
+      case 'term':
+        return typeof result === 'string' && result.length <= LIMITS.name_chars ? inspectText(result) : NOT_A_TERM;
+      case 'any':
+        return inspect(result, 0);
+      case 'list':
+        return admitList(registration.elements ?? [], result);
+    }
+  };
+
   return {
-    admit: (registration, result) => {
-      switch (registration.allows) {
-        case 'number':
-        case 'integer':
-          if (typeof result !== 'number' || !Number.isFinite(result)) return NOT_A_NUMBER;
-          if (registration.allows === 'integer' && !Number.isInteger(result)) return NOT_AN_INTEGER;
-          if (result < registration.min || result > registration.max) return refusal('gate.out-of-bounds', `The registered bounds are ${registration.min} to ${registration.max}.`);
-          return null;
-        case 'boolean':
-          return typeof result === 'boolean' ? null : NOT_A_TRUTH;
-        case 'term':
-          return typeof result === 'string' && result.length <= LIMITS.name_chars ? inspectText(result) : NOT_A_TERM;
-        case 'any':
-          return inspect(result, 0);
-      }
-    },
+    admit,
     count: (code, purpose) => {
       refusedMetric.inc({ code, purpose });
       const key = `${code} ${purpose}`;

@@ -1,3 +1,4 @@
+export { createDoorkeeper } from './doorkeeper.ts';
 export { createGate, registrationOf, type Gate, type GateRegistration } from './gate.ts';
 export { mintToken } from './identity/tokens.ts';
 export { verifyLog } from './log/verify-command.ts';

@@ -18,6 +18,12 @@ export async function recordRegister(database: Database, register: { hash: strin
     .executeTakeFirstOrThrow();
 }
 
+/** The register in force, as the city recorded it; null before its first start. */
+export async function readRegister(database: Database): Promise<{ version: number; since: Date; hash: string; document: string } | null> {
+  const row = await database.withTables<PurposeTables>().selectFrom('purpose_register').selectAll().orderBy('version', 'desc').limit(1).executeTakeFirst();
+  return row === undefined ? null : { ...row, document: JSON.stringify(row.document) };
+}
+
 /** How many datastreams name each purpose. */
 export async function countDatastreams(database: Database): Promise<ReadonlyMap<string, number>> {
   const rows = await database

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Purpose } from '../contracts/trust.ts';
 import { ok, refuse, type Clock, type Result } from '../kernel/index.ts';
 import type { DatabaseHandle } from '../platform/index.ts';
-import { recordRegister } from './purpose-store.ts';
+import { readRegister, recordRegister } from './purpose-store.ts';
 
 /** The register of purposes in force; the gate, the policy and retention read nothing else. */
 export interface Purposes {
@@ -64,19 +64,31 @@ export function parseRegister(yaml: string): Result<readonly Purpose[]> {
 export async function createPurposes(options: { handle: DatabaseHandle; clock: Clock; yaml: string | null }): Promise<Result<Purposes>> {
   const parsed = parseRegister(options.yaml ?? STARTER_REGISTER);
   if (!parsed.ok) return parsed;
-  const purposes = new Map(parsed.value.map((purpose) => [purpose.id, purpose]));
-  const document = JSON.stringify([...purposes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
+  const list = [...new Map(parsed.value.map((purpose) => [purpose.id, purpose])).values()];
+  const document = JSON.stringify([...list].sort((a, b) => (a.id < b.id ? -1 : 1)));
   const hash = createHash('sha256').update(document).digest('hex');
-  const { version, since } = await recordRegister(options.handle.db, { hash, document, at: new Date(options.clock.nowMs()) });
-  return ok({
+  const recorded = await recordRegister(options.handle.db, { hash, document, at: new Date(options.clock.nowMs()) });
+  return ok(purposesOf(list, { ...recorded, hash }, options.clock));
+}
+
+/** The register as the city recorded it last, for a process that takes readings beside it. Refuses when there is none yet. */
+export async function readPurposes({ handle, clock }: { handle: DatabaseHandle; clock: Clock }): Promise<Result<Purposes>> {
+  const recorded = await readRegister(handle.db);
+  if (recorded === null) return refuse('start.config-invalid', 'The city has no register of purposes yet; start the city itself first.', 'role');
+  return ok(purposesOf(z.array(Purpose).parse(JSON.parse(recorded.document)), recorded, clock));
+}
+
+function purposesOf(list: readonly Purpose[], { version, since, hash }: { version: number; since: Date; hash: string }, clock: Clock): Purposes {
+  const purposes = new Map(list.map((purpose) => [purpose.id, purpose]));
+  return {
     get: (id) => purposes.get(id),
     live: (id) => {
       const purpose = purposes.get(id);
-      return purpose !== undefined && (purpose.ends === null || options.clock.nowMs() < Date.parse(`${purpose.ends}T23:59:59.999Z`));
+      return purpose !== undefined && (purpose.ends === null || clock.nowMs() < Date.parse(`${purpose.ends}T23:59:59.999Z`));
     },
     all: () => [...purposes.values()],
     version: () => version,
     since: () => since,
     hash: () => hash,
-  });
+  };
 }

@@ -7,6 +7,7 @@ import { createGate, type Gate } from './gate.ts';
 import { registerIdentityRoutes } from './identity/identity-routes.ts';
 import { hasAdministrator } from './identity/identity-store.ts';
 import { createIdentity } from './identity/identity.ts';
+import type { TokenBook } from './identity/token-book.ts';
 import { createCases, type Cases } from './keys/cases.ts';
 import { readOrMakeSecret, readOrMakeSigningKey } from './keys/key-files.ts';
 import type { Json } from './log/canonical.ts';
@@ -21,6 +22,8 @@ export interface Trust {
   readonly authenticate: (request: FastifyRequest) => Promise<Principal | Refusal>;
   /** A bearer token alone, such as an MQTT password. */
   readonly authenticateToken: (token: string) => Promise<Principal | Refusal>;
+  /** Tokens of devices: made here, and bound by what the register of devices says. */
+  readonly deviceTokens: Pick<TokenBook, 'mintForDevice' | 'bindDevices' | 'revoke'>;
   readonly authorize: (principal: Principal, action: Action) => boolean;
   readonly purposes: Purposes;
   readonly gate: Gate;
@@ -68,6 +71,7 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
     return {
       authenticate: identity.authenticate,
       authenticateToken: identity.authenticateToken,
+      deviceTokens: identity.tokens,
       authorize,
       purposes,
       gate,

@@ -37,9 +37,20 @@ export function openDatabase(connection: pg.PoolConfig, logger: Logger, maxConne
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/', import.meta.url));
 
+const migrationFiles = (): string[] => readdirSync(MIGRATIONS).filter((name) => /^\d{4}_.*\.sql$/.test(name)).sort();
+
+/** Whether the database has exactly the migrations of this release. */
+export async function isMigrated(db: Database): Promise<boolean> {
+  const found = await sql<{ name: string | null }>`select to_regclass('kysely_migration')::text as name`.execute(db);
+  if (found.rows[0]?.name == null) return false;
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
+  const files = migrationFiles().map((name) => name.replace(/\.sql$/, ''));
+  return rows.length === files.length && rows.every((row, at) => row.name === files[at]);
+}
+
 /** Applies `migrations/NNNN_*.sql` in order, each in its own transaction, forward only. Returns the names applied now. */
 export async function migrate(db: Database): Promise<string[]> {
-  const files = readdirSync(MIGRATIONS).filter((name) => /^\d{4}_.*\.sql$/.test(name)).sort();
+  const files = migrationFiles();
   const migrator = new Migrator({
     db,
     provider: {

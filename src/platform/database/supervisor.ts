@@ -79,6 +79,16 @@ export async function startEmbeddedDatabase(folder: string, logger: Logger, sett
   };
 }
 
+/** Where the embedded database of a running city on this folder listens; null when none runs. Its pid file names port and socket folder. */
+export function findRunningDatabase(folder: string): EmbeddedDatabase['connection'] | null {
+  const dataFolder = join(folder, 'postgres');
+  const pidFile = join(dataFolder, 'postmaster.pid');
+  if (!existsSync(pidFile)) return null;
+  const [pid, , , port, host] = readFileSync(pidFile, 'utf8').split('\n');
+  if (host === undefined || !isPostgres(Number(pid), dataFolder)) return null;
+  return { host, port: Number(port), user: SUPERUSER, database: 'postgres' };
+}
+
 const DEFAULTS: Readonly<Record<string, string>> = {
   listen_addresses: '',
   unix_socket_permissions: '0700',

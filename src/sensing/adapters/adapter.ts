@@ -53,6 +53,8 @@ export interface SourceBatch {
   readonly series: readonly SourceSeries[];
   readonly readings: readonly SourceReading[];
   readonly refusals: readonly SourceRefusal[];
+  /** Values that are not taken because nobody asked for them, such as signal strength; only their number is kept. */
+  readonly ignored?: number;
 }
 
 export interface FetchedDocument {
@@ -86,6 +88,8 @@ export interface Adapter<Options> {
   readonly kind: string;
   /** For people: `GBFS (bicycle sharing stations)`. */
   readonly title: string;
+  /** A whole entry of `feeds.yaml` to copy, shown on the page /feeds. Optional; a test of the registry reads every one. */
+  readonly example?: string;
   readonly options: z.ZodType<Options>;
   /** Absent when the source can only push. */
   readonly pull?: {

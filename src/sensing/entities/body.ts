@@ -1,20 +1,23 @@
 import type { Purpose } from '../../contracts/trust.ts';
 import { LIMITS, parseInstantMs, Refused, type RefusalCode } from '../../kernel/index.ts';
 import { boxOf, geometryOf, type Box } from '../query/geometry.ts';
-import { findNavigation, findProperty, modelOf, type EntityModel, type NavigationModel, type PropertyModel } from './model.ts';
+import { findNavigation, findProperty, isStreamSet, storedSetOf, targetOf, type ElementReferences, type EntityModel, type NavigationModel, type PropertyModel } from './model.ts';
 
 /** What a body says, checked and ready to be stored. Column values are as the driver takes them; JSON is text. */
 export interface ParsedEntity {
   readonly model: EntityModel;
   readonly columns: ReadonlyMap<string, unknown>;
   readonly links: ReadonlyMap<NavigationModel, readonly ParsedLink[]>;
-  /** Bodies of Observations inside a Datastream, for the ingest path. */
+  /** Bodies of Observations inside a Datastream or FeatureOfInterest, for the ingest path. */
   readonly observations: readonly unknown[];
+  /** What the elements of its results name, where they name it so. */
+  readonly references?: ElementReferences | undefined;
   /** Path of the entity in the body, such as `Datastreams.0`; empty at the top. */
   readonly path: string;
 }
 
-export type ParsedLink = { readonly kind: 'existing'; readonly id: number; readonly path: string } | { readonly kind: 'new'; readonly entity: ParsedEntity };
+/** `change` says what is updated in the linked entity as well (23-019 §9.4.6). */
+export type ParsedLink = { readonly kind: 'existing'; readonly id: number; readonly path: string; readonly change?: (current: Readonly<Record<string, unknown>>) => ParsedEntity } | { readonly kind: 'new'; readonly entity: ParsedEntity };
 
 export type Mode = 'create' | 'patch' | 'put';
 
@@ -29,9 +32,11 @@ export interface BodyContext {
 
 const MEMBERS = 1_000;
 const INSERTED = 10_000;
+// Longer lists of numbers are what the gate refuses elsewhere: templates of faces and voices have this form.
+const ELEMENTS = 32;
+const COMPLEX_OBSERVATION = 'http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_ComplexObservation';
+const ELEMENT_TYPES: ReadonlySet<string> = new Set(['OM_Measurement', 'OM_CountObservation', 'OM_TruthObservation', 'OM_CategoryObservation', 'OM_Observation']);
 const GEOJSON = new Set(['application/geo+json', 'application/vnd.geo+json']);
-// what a body that was read before carries: @iot.id, @iot.selfLink, Things@iot.navigationLink, …
-const CONTROL = /^(?:\w+)?@iot\.\w+$/;
 
 const fault = (path: string, detail: string, code: RefusalCode = 'sensing.entity-invalid'): Refused => new Refused({ code, detail, field: path === '' ? 'body' : path });
 
@@ -53,41 +58,51 @@ function readEntity(model: EntityModel, body: unknown, context: BodyContext, imp
   const links = new Map<NavigationModel, ParsedLink[]>();
   let observations: readonly unknown[] = [];
   for (const name of Object.keys(body)) {
-    if (CONTROL.test(name)) continue;
+    if (model.api.control.isControl(name)) continue;
     const property = findProperty(model, name);
     const navigation = findNavigation(model, name);
     if (property === undefined && navigation === undefined) throw fault(at(name), `${model.name} has no property ${JSON.stringify(name.slice(0, 100))}.`, 'http.unknown-field');
     if (navigation === undefined) continue;
+    if (navigation.name === implied && model.api.control.addressWins === true) continue;
     if (navigation.name === implied) throw fault(at(name), `The ${name} is the one that this ${model.name} is created under; leave it out.`);
-    if (navigation.target === 'Observations' && model.set === 'Datastreams' && context.mode === 'create') {
+    if (navigation.target === 'Observations' && (isStreamSet(model.set) || model.set === 'FeaturesOfInterest') && context.mode === 'create') {
       if (!Array.isArray(body[name])) throw fault(at(name), 'It must be a list.');
-      observations = body[name];
+      observations = body[name].map((observation: unknown) => model.api.control.readObservation?.(observation) ?? observation);
+      continue;
+    }
+    if (body[name] === null && navigation.column !== undefined && !navigation.many && !navigation.required) {
+      columns.set(navigation.column, null);
       continue;
     }
     links.set(navigation, readLinks(model, navigation, body[name], context, at(name), count));
   }
   for (const property of model.properties) readProperty(property, body, context, at, columns);
-  if (model.set === 'Datastreams') settlePurpose(columns, context, at('properties'));
-  if (model.set === 'Locations' || model.set === 'FeaturesOfInterest') settleBox(model, columns, context, at);
+  if (isStreamSet(model.set)) settlePurpose(columns, context, at('properties'));
+  if (model.set === 'MultiDatastreams') settleElements(columns, context, at);
+  const references = model.settle?.(columns, at);
+  if (storedSetOf(model) === 'Locations' || storedSetOf(model) === 'FeaturesOfInterest') settleBox(model, columns, context, at);
   if (context.mode === 'create') {
     const missing = model.navigations.find((navigation) => navigation.required && navigation.name !== implied && !links.has(navigation));
-    if (missing !== undefined) throw fault(at(missing.name), `${model.name} needs a ${missing.name}: {"@iot.id": 1} for one that exists, or its properties for a new one.`);
+    if (missing !== undefined) throw fault(at(missing.name), `${model.name} needs a ${missing.name}: ${model.api.control.example} for one that exists, or its properties for a new one.`);
   }
-  return { model, columns, links, observations, path };
+  return { model, columns, links, observations, references, path };
 }
 
 function readLinks(model: EntityModel, navigation: NavigationModel, value: unknown, context: BodyContext, path: string, count: { entities: number }): ParsedLink[] {
-  if (navigation.target === 'Observations') throw fault(path, 'Observations are created in a Datastream.', 'http.not-implemented');
+  if (navigation.target === 'Observations') throw fault(path, 'Observations come with the creation of a Datastream or FeatureOfInterest, or by themselves.', 'http.not-implemented');
+  const { example, readReference, isControl, updatesDeep } = model.api.control;
+  const isDeep = context.mode !== 'create' && updatesDeep === true;
   const one = (body: unknown, at: string): ParsedLink => {
-    if (!isObject(body)) throw fault(at, 'It must be {"@iot.id": 1} for one that exists, or the properties of a new one.');
-    const id = readId(body['@iot.id']);
+    if (!isObject(body)) throw fault(at, `It must be ${example} for one that exists, or the properties of a new one.`);
+    const id = readReference(body, navigation.target);
     if (id !== undefined) {
-      if (id === null) throw fault(at, `@iot.id must be a positive whole number.`);
-      return { kind: 'existing', id, path: at };
+      if (id === null) throw fault(at, `It must be ${example}, with a positive whole number.`);
+      if (!isDeep || Object.keys(body).every(isControl)) return { kind: 'existing', id, path: at };
+      return { kind: 'existing', id, path: at, change: (current) => readEntity(targetOf(model, navigation), body, { ...context, mode: 'patch', current }, null, at, count) };
     }
-    if (context.mode !== 'create') throw fault(at, 'An update links what exists: {"@iot.id": 1}. Create the new entity first (18-088 §10.3).');
-    const target = modelOf(navigation.target);
-    return { kind: 'new', entity: readEntity(target, body, context, inverseOf(model, navigation), at, count) };
+    if (context.mode !== 'create' && !isDeep) throw fault(at, `An update links what exists: ${example}. Create the new entity first (18-088 §10.3).`);
+    const target = targetOf(model, navigation);
+    return { kind: 'new', entity: readEntity(target, body, isDeep ? { ...context, mode: 'create', current: null } : context, inverseOf(model, navigation), at, count) };
   };
   if (!navigation.many) return [one(value, path)];
   if (!Array.isArray(value)) throw fault(path, 'It must be a list.');
@@ -99,23 +114,18 @@ function readLinks(model: EntityModel, navigation: NavigationModel, value: unkno
 export function inverseOf(model: EntityModel, navigation: NavigationModel): string | null {
   const { foreignKey } = navigation;
   if (foreignKey === undefined) return null;
-  return modelOf(navigation.target).navigations.find((back) => back.column === foreignKey && back.target === model.set)?.name ?? null;
+  return targetOf(model, navigation).navigations.find((back) => back.column === foreignKey && back.target === model.set)?.name ?? null;
 }
 
-/** A positive id, as number or digits; null when it is something else, undefined when there is none. */
-export function readId(value: unknown): number | null | undefined {
-  if (value === undefined) return undefined;
-  const id = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
-  return typeof id === 'number' && Number.isSafeInteger(id) && id > 0 ? id : null;
-}
-
-function readProperty({ name, columns: [column], write, computed }: PropertyModel, body: Readonly<Record<string, unknown>>, context: BodyContext, at: (name: string) => string, columns: Map<string, unknown>): void {
+function readProperty({ name, columns: [shown], write, computed }: PropertyModel, body: Readonly<Record<string, unknown>>, context: BodyContext, at: (name: string) => string, columns: Map<string, unknown>): void {
+  const column = write?.column ?? shown;
   if (write === undefined || computed === true || column === undefined) return;
   const value = body[name];
   if (value === undefined || (value === null && !write.required)) {
     if (context.mode === 'patch' && value === undefined) return;
     if (write.required) throw fault(at(name), 'It is required.');
-    if (write.kind === 'object') columns.set(column, '{}');
+    if (write.otherwise !== undefined) columns.set(column, write.otherwise);
+    else if (write.kind === 'object') columns.set(column, '{}');
     return;
   }
   const path = at(name);
@@ -135,6 +145,16 @@ function readProperty({ name, columns: [column], write, computed }: PropertyMode
       return;
     case 'unit':
       columns.set(column, JSON.stringify(readUnit(value, path)));
+      return;
+    case 'units':
+      columns.set(column, readElements(value, path).map((unit, nth) => readUnit(unit, `${path}.${String(nth)}`)));
+      return;
+    case 'types':
+      columns.set(column, readElements(value, path).map((type, nth) => readElementType(type, `${path}.${String(nth)}`)));
+      return;
+    case 'complex':
+      if (value !== COMPLEX_OBSERVATION) throw fault(path, `It is always ${COMPLEX_OBSERVATION} (18-088 §8.2.10).`);
+      columns.set(column, value);
       return;
     case 'json':
     case 'geometry':
@@ -168,6 +188,30 @@ function readUnit(value: unknown, path: string): Record<string, string | null> {
     return text;
   };
   return { name: part('name'), symbol: part('symbol'), definition: part('definition') };
+}
+
+function readElements(value: unknown, path: string): readonly unknown[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > ELEMENTS) throw fault(path, `It must be a list of 1 to ${String(ELEMENTS)}, one for each element of a result.`);
+  return value;
+}
+
+function readElementType(value: unknown, path: string): string {
+  const name = typeof value === 'string' ? value.slice(value.lastIndexOf('/') + 1) : '';
+  if (typeof value !== 'string' || value.length > LIMITS.name_chars || !ELEMENT_TYPES.has(name)) throw fault(path, `It must be the URI of an observation type: ${[...ELEMENT_TYPES].join(', ')}.`);
+  return value;
+}
+
+/** Joins what a MultiDatastream says of its elements: as many units as types (18-088 §8.2.10). */
+function settleElements(columns: Map<string, unknown>, { mode, current }: BodyContext, at: (name: string) => string): void {
+  if (mode === 'create') columns.set('observation_type', COMPLEX_OBSERVATION);
+  if (!columns.has('units') && !columns.has('types')) return;
+  const before = current?.['multi'] as { units?: unknown; types?: unknown } | undefined;
+  const units = (columns.get('units') ?? before?.units) as readonly unknown[];
+  const types = (columns.get('types') ?? before?.types) as readonly unknown[];
+  if (units.length !== types.length) throw fault(at(columns.has('units') ? 'unitOfMeasurements' : 'multiObservationDataTypes'), `There are ${String(types.length)} multiObservationDataTypes and ${String(units.length)} unitOfMeasurements; each element has one of both.`);
+  columns.delete('units');
+  columns.delete('types');
+  columns.set('multi', JSON.stringify({ units, types }));
 }
 
 /** Which purpose the Datastream is for: its own word, then the credential's; checked against the register. */

@@ -32,6 +32,7 @@ export const CONFORMANCE: readonly string[] = [
   'request-data/status-code',
   'request-data/query-status-code',
   'request-data/built-in-filter-operations',
+  'request-data/built-in-query-functions',
   'create-update-delete/create-entity',
   'create-update-delete/link-to-existing-entities',
   'create-update-delete/deep-insert',
@@ -42,4 +43,8 @@ export const CONFORMANCE: readonly string[] = [
   'create-update-delete/delete-entity',
   'create-update-delete/historical-location-auto-creation',
   'create-update-delete/historical-location-manual-creation',
+  'batch-request/batch-request',
+  'multi-datastream/properties',
+  'multi-datastream/relations',
+  'multi-datastream/constraints',
 ].map((name) => `${REQUIREMENTS}/${name}`);

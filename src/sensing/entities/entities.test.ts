@@ -150,7 +150,7 @@ describe('paging by the next link', () => {
 
   test('walks all observations by id in windows, both ways, with gaps between the ids', async () => {
     const { rows } = await rig.handle.pool.query<{ id: number }>('select id from datastream limit 1');
-    await rig.handle.pool.query(`insert into observation (id, datastream_id, phenomenon_start, arrived, result_number, valid) select 5000000 + n * n * 40000, $1, '2026-11-01T00:00:00Z'::timestamptz + n * interval '1 hour', now(), n, true from generate_series(1, 30) n`, [rows[0]?.id]);
+    await rig.handle.pool.query(`insert into observation_hot (id, datastream_id, phenomenon_start, arrived, result_number, valid) select 5000000 + n * n * 40000, $1, '2026-11-01T00:00:00Z'::timestamptz + n * interval '1 hour', now(), n, true from generate_series(1, 30) n`, [rows[0]?.id]);
     await rig.handle.pool.query(`select setval('observation_id', 5000000 + 900 * 40000)`);
     for (const order of ['', '&$orderby=id%20desc']) {
       const ids: number[] = [];
@@ -169,7 +169,7 @@ describe('paging by the next link', () => {
     const thing = await rig.create('/Things', FULL_THING);
     const [stream] = await rig.list(`/Things(${String(thing)})/Datastreams`, '@iot.id');
     const hours = [-2, 0, 0, 0, 1, 3, 20, 47, 49, 49, 700, 800, 9_000, 90_000, 900_000];
-    await rig.handle.pool.query(`insert into observation (id, datastream_id, phenomenon_start, arrived, result_number, valid) select 90000000 + n, $1, $2::timestamptz - hours * interval '1 hour', now(), hours, true from unnest($3::int[]) with ordinality t(hours, n)`, [stream, new Date(rig.clock.nowMs()), hours]);
+    await rig.handle.pool.query(`insert into observation_hot (id, datastream_id, phenomenon_start, arrived, result_number, valid) select 90000000 + n, $1, $2::timestamptz - hours * interval '1 hour', now(), hours, true from unnest($3::int[]) with ordinality t(hours, n)`, [stream, new Date(rig.clock.nowMs()), hours]);
     for (const [base, where] of [[`/Datastreams(${String(stream)})/Observations`, `where datastream_id = ${String(stream)}`], ['/Observations', '']] as const) {
       for (const order of ['phenomenonTime', 'phenomenonTime desc', 'phenomenonTime desc,result', 'phenomenonTime,id desc']) {
         const ids: unknown[] = [];
@@ -225,7 +225,7 @@ describe('an address', () => {
     ['/Things?$expand=Datastreams/Thing($top=1)', 400, 'sensing.query-invalid'],
     ['/Things?$select=nope', 400, 'sensing.query-invalid'],
     ['/Things?$orderby=Datastreams/name', 400, 'sensing.query-invalid'],
-    ['/Things?$resultFormat=GeoJSON', 501, 'http.not-implemented'],
+    ['/Things?$resultFormat=GeoJSON', 400, 'sensing.query-invalid'],
     ['/Things?$resultFormat=dataArray', 400, 'sensing.query-invalid'],
     ['/Things?$apply=x', 501, 'http.not-implemented'],
     [`/Things?$filter=name%20eq%20'${'x'.repeat(LIMITS.url_bytes)}'`, 400, 'sensing.query-invalid'],
@@ -235,7 +235,6 @@ describe('an address', () => {
 
   test.each([
     ['PATCH', '/Things', 'POST'],
-    ['DELETE', '/Things', 'POST'],
     ['POST', '/Things(1)', 'PATCH'],
     ['PUT', '/Things(1)/name', 'GET'],
     ['POST', '', 'GET'],

@@ -2,62 +2,87 @@ import type { Principal } from '../../contracts/principal.ts';
 import type { Purpose } from '../../contracts/trust.ts';
 import { ok, refuse, Refused, type Clock, type Refusal, type Result } from '../../kernel/index.ts';
 import type { DatabaseHandle } from '../../platform/index.ts';
-import { NO_OPTIONS } from '../query/syntax.ts';
-import { isObject, parseEntity, readId, inverseOf, type BodyContext, type Mode } from './body.ts';
-import { createEntityStore, type EntityChange, type ObservationValues, type Parent, type Written } from './entity-store.ts';
-import { modelOf, type EntityModel } from './model.ts';
+import { currentChangeSet } from '../change-set.ts';
+import { refuseEntities } from '../devices/binding.ts';
+import type { ObservationValues } from '../observations/index.ts';
+import { parseEntity, inverseOf, type BodyContext, type Mode } from './body.ts';
+import { createEntityStore, type Announce, type EntityChange, type Parent, type Written } from './entity-store.ts';
+import { API_1_1, type Api, type EntityModel, type NavigationModel } from './model.ts';
+import { createObservationEntities, type ObservationEntities, type ObservationTarget } from './observation-entities.ts';
+import { createObservations, inWordsOf11 } from '../v2/observations.ts';
 import { createReadStore, type ReadStore } from './read-store.ts';
-import { createRenderer, type Json, type Renderer } from './render.ts';
-import type { Row } from './windows.ts';
+import type { RemovalFigures } from './removal-store.ts';
+import { createRenderer, type Renderer } from './render.ts';
 
 export interface EntitiesOptions {
+  /** Tells other processes of changes; without it this process is alone. */
+  readonly announce?: Announce | undefined;
   readonly handle: DatabaseHandle;
   readonly clock: Clock;
   readonly purposes: { get(id: string): Purpose | undefined; live(id: string): boolean };
   /** Address under which others reach this server, without a slash at its end. */
   readonly publicUrl: () => string;
-  /** Takes observations that came inside a new Datastream; all of them or none. Their ids. */
-  readonly insertObservations: (datastreamId: number, observations: readonly unknown[]) => Promise<Result<readonly number[]>>;
+  /** Takes observations that came inside a new Datastream or FeatureOfInterest; all of them or none. */
+  readonly insertObservations: (principal: Principal, target: ObservationTarget, observations: readonly unknown[]) => Promise<Result<undefined>>;
+  /** Takes one observation as POST does. */
+  readonly takeObservation: (principal: Principal, body: unknown, target: ObservationTarget) => Promise<Result<number>>;
+  /** Whether the id is that of a MultiDatastream. */
+  readonly isMulti: (datastreamId: number) => boolean;
   /**
    * Checks a whole observation, in the form of a POST body, as if it came now, and stores nothing: what a correction of a
    * stored one must pass. Without it observations cannot be corrected (501).
    */
-  readonly admitObservation?: (datastreamId: number, body: unknown) => Promise<Result<ObservationValues>>;
+  readonly admitObservation?: (datastreamId: number, isMulti: boolean, body: unknown) => Promise<Result<ObservationValues>>;
 }
 
 interface EntityWriter {
   create(model: EntityModel, parent: Parent | null, body: unknown, principal: Principal): Promise<Result<{ readonly id: number }>>;
   update(model: EntityModel, id: number, body: unknown, mode: Exclude<Mode, 'create'>, principal: Principal): Promise<Result<{ readonly id: number }>>;
   remove(model: EntityModel, id: number): Promise<Result<{ readonly id: number }>>;
+  /** Deletes several at once and adds what that takes to `figures`; with `dryRun` it only counts. */
+  removeTogether(model: EntityModel, ids: readonly number[], figures: RemovalFigures, seen: Set<number>, dryRun: boolean): Promise<Result<undefined>>;
+  /** Adds or takes away a member of a relation with many on both sides. */
+  relate(act: 'link' | 'unlink', model: EntityModel, id: number, navigation: NavigationModel, memberId: number, principal: Principal): Promise<Result<{ readonly id: number }>>;
 }
 
 export interface EntityParts {
   readonly reads: ReadStore;
   readonly writes: EntityWriter;
-  readonly renderer: Renderer;
+  /** What makes the JSON of a version. */
+  readonly rendererOf: (api: Api) => Renderer;
   readonly onEntityChange: (handle: (change: EntityChange) => void) => () => void;
+  /** Tells the listeners of changes that became durable elsewhere. */
+  readonly tell: (changes: readonly EntityChange[]) => void;
+  readonly createInline: ObservationEntities['createInline'];
 }
 
 /** Puts the parts of the entities together: reading, writing and what is told of a change. */
-export function assembleEntities({ handle, clock, purposes, publicUrl, insertObservations, admitObservation }: EntitiesOptions): EntityParts {
-  const store = createEntityStore(handle, clock);
+export function assembleEntities({ handle, clock, purposes, publicUrl, insertObservations, takeObservation, isMulti, admitObservation, announce }: EntitiesOptions): EntityParts {
+  const store = createEntityStore(handle, clock, announce);
   const reads = createReadStore(handle, clock);
-  const renderer = createRenderer(() => `${publicUrl()}/v1.1`);
+  const renderer = createRenderer(API_1_1, publicUrl, isMulti);
   const listeners = new Set<(change: EntityChange) => void>();
-  const tell = ({ changes }: Pick<Written, 'changes'>): void => {
-    for (const change of changes) for (const listener of listeners) listener(change);
+  const tellNow = (changes: readonly EntityChange[]): void => {
+    for (const { set, id, kind } of changes) for (const listener of listeners) listener({ set, id, kind });
+  };
+  const tell = ({ changes }: { readonly changes: readonly EntityChange[] }): void => {
+    const set = currentChangeSet();
+    if (set === undefined) tellNow(changes);
+    else set.changes.push(...changes);
   };
   const contextOf = (mode: Mode, principal: Principal, current: BodyContext['current']): BodyContext => ({ mode, purposes, boundPurpose: principal.purpose, current });
   const missing = (model: EntityModel, id: number): Result<never> => refuse('sensing.no-such-entity', `There is no ${model.name} ${String(id)}.`);
 
   const create: EntityWriter['create'] = (model, parent, body, principal) =>
     refusable(async () => {
-      if (model.set === 'Observations') return createObservation(parent, body);
+      if (model.set === 'Observations') return model.api === API_1_1 ? observations.create(parent, body, principal) : otherObservations.create(model, parent, body, principal);
+      const forbidden = refuseEntities(principal);
+      if (forbidden !== null) return { ok: false, refusal: forbidden };
       const implied = parent === null ? null : inverseOf(parent.model, parent.navigation);
       const written = await store.create(parseEntity(model, body, contextOf('create', principal, null), implied), parent);
       tell(written);
-      for (const { datastreamId, observations: inline, path } of written.inline) {
-        const inserted = await insertObservations(datastreamId, inline);
+      for (const { target, observations: inline, path } of written.inline) {
+        const inserted = await insertObservations(principal, target, inline);
         if (inserted.ok) continue;
         await undo(written);
         return { ok: false, refusal: under(inserted.refusal, path) };
@@ -66,39 +91,26 @@ export function assembleEntities({ handle, clock, purposes, publicUrl, insertObs
     });
 
   /** A deep insert whose observations are refused leaves nothing behind. */
-  const undo = async ({ changes }: Written): Promise<void> => tell({ changes: await store.undo(changes) });
+  const undo = async ({ changes }: Pick<Written, 'changes'>): Promise<void> => tell({ changes: await store.undo(changes) });
 
-  const createObservation = async (parent: Parent | null, body: unknown): Promise<Result<{ id: number }>> => {
-    if (!isObject(body)) return refuse('sensing.entity-invalid', 'Observation must be a JSON object.', 'body');
-    const { Datastream: stream, ...rest } = body;
-    const named = isObject(stream) ? readId(stream['@iot.id']) : undefined;
-    const datastreamId = parent?.model.set === 'Datastreams' ? parent.id : named;
-    if (typeof datastreamId !== 'number') return refuse('sensing.entity-invalid', 'An Observation names its Datastream: {"@iot.id": 1}.', 'Datastream');
-    const about = parent?.model.set === 'FeaturesOfInterest' ? { FeatureOfInterest: { '@iot.id': parent.id } } : {};
-    const inserted = await insertObservations(datastreamId, [{ ...rest, ...about }]);
-    return inserted.ok ? ok({ id: inserted.value[0] ?? 0 }) : inserted;
-  };
-
-  const updateObservation = async (id: number, body: unknown, mode: Exclude<Mode, 'create'>): Promise<Result<{ id: number }>> => {
-    if (!isObject(body)) return refuse('sensing.entity-invalid', 'Observation must be a JSON object.', 'body');
-    if (admitObservation === undefined) return refuse('http.not-implemented', 'Observations cannot be corrected here.');
-    const current = await reads.inSession((session) => session.readEntity(modelOf('Observations'), id, NO_OPTIONS));
-    if (current === null) return missing(modelOf('Observations'), id);
-    const { Datastream: stream, ...sent } = Object.fromEntries(Object.entries(body).filter(([name]) => !/^(?:\w+)?@iot\.\w+$/.test(name)));
-    const datastreamId = stream === undefined ? (current.row['datastream_id'] as number) : isObject(stream) ? readId(stream['@iot.id']) : null;
-    if (typeof datastreamId !== 'number') return refuse('sensing.entity-invalid', 'It must be {"@iot.id": 1} of an existing Datastream.', 'Datastream');
-    const before = observationBody(renderer.entity(current), current.row);
-    const base = mode === 'patch' ? before : { phenomenonTime: before['phenomenonTime'], FeatureOfInterest: before['FeatureOfInterest'] };
-    const admitted = await admitObservation(datastreamId, { ...base, ...sent });
-    if (!admitted.ok) return admitted;
-    if (!(await store.correctObservation(id, datastreamId, admitted.value))) return missing(modelOf('Observations'), id);
-    tell({ changes: [{ set: 'Observations', id, kind: 'updated' }] });
-    return ok({ id });
-  };
+  const otherObservations = createObservations({
+    create: (parent, body, principal) => observations.create(parent, body, principal),
+    isMulti,
+    refuseEntities,
+    undo,
+    store: async (model, body, principal, at) => {
+      const written = await store.create(at(parseEntity(model, body, contextOf('create', principal, null))), null);
+      tell(written);
+      return written;
+    },
+  });
+  const observations = createObservationEntities({ store, reads, renderer, isMulti, contextOf, tell, undo, takeObservation, admitObservation });
 
   return {
     reads,
-    renderer,
+    tell: tellNow,
+    createInline: (principal, inline) => refusable(() => observations.createInline(principal, inline)),
+    rendererOf: (api) => (api === API_1_1 ? renderer : createRenderer(api, publicUrl, isMulti)),
     onEntityChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -107,9 +119,28 @@ export function assembleEntities({ handle, clock, purposes, publicUrl, insertObs
       create,
       update: (model, id, body, mode, principal) =>
         refusable(async () => {
-          if (model.set === 'Observations') return updateObservation(id, body, mode);
+          const forbidden = refuseEntities(principal);
+          if (forbidden !== null) return { ok: false, refusal: forbidden };
+          if (model.set === 'Observations') return observations.update(id, model.api === API_1_1 ? body : inWordsOf11(body, isMulti), mode, principal);
           const written = await store.update(model, id, (current) => parseEntity(model, body, contextOf(mode, principal, current)));
           if (written === null) return missing(model, id);
+          tell(written);
+          return ok({ id });
+        }),
+      removeTogether: (model, ids, figures, seen, dryRun) =>
+        refusable(async () => {
+          const { changes } = await store.removeTogether(model, ids, figures, seen, dryRun);
+          // observations are read again as a whole when some go
+          const last = changes.findLast(({ set }) => set === 'Observations');
+          tell({ changes: [...changes.filter(({ set }) => set !== 'Observations'), ...(last === undefined ? [] : [last])] });
+          return ok(undefined);
+        }),
+      relate: (act, model, id, navigation, memberId, principal) =>
+        refusable(async () => {
+          const forbidden = refuseEntities(principal);
+          if (forbidden !== null) return { ok: false, refusal: forbidden };
+          const written = await store.relate(act, model, id, navigation, memberId);
+          if (written === null) return refuse('sensing.no-such-entity', `${navigation.name}(${String(memberId)}) is not linked to ${model.set}(${String(id)}).`);
           tell(written);
           return ok({ id });
         }),
@@ -122,13 +153,6 @@ export function assembleEntities({ handle, clock, purposes, publicUrl, insertObs
         }),
     },
   };
-}
-
-/** An observation as it would be sent now, to be changed and admitted again. */
-function observationBody(json: Json, { extra }: Row): Json {
-  const feature = (extra as { feature?: number } | null)?.feature;
-  const kept = Object.entries(json).filter(([name, value]) => !name.includes('@iot.') && value !== null);
-  return { ...Object.fromEntries(kept), result: json['result'], ...(feature === undefined ? {} : { FeatureOfInterest: { '@iot.id': feature } }) };
 }
 
 const under = (refusal: Refusal, path: string): Refusal => (path === '' ? refusal : { ...refusal, field: refusal.field === undefined ? path : `${path}.${refusal.field}` });

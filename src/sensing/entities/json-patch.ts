@@ -1,20 +1,20 @@
-import { ok, refuse, type Result } from '../../kernel/index.ts';
+import { ok, refuse, type RefusalCode, type Result } from '../../kernel/index.ts';
 import { isObject } from './body.ts';
 
 const OPERATIONS = 100;
 
-type Step = { readonly ok: true } | { readonly ok: false; readonly why: string };
+type Step = { readonly ok: true } | { readonly ok: false; readonly why: string; readonly isTest?: boolean };
 const done: Step = { ok: true };
 const no = (why: string): Step => ({ ok: false, why });
 
-/** Applies a JSON Patch (RFC 6902) to a document and returns the new one; all operations or none. */
-export function applyJsonPatch(document: Record<string, unknown>, patch: unknown): Result<Record<string, unknown>> {
+/** Applies a JSON Patch (RFC 6902) to a document and returns the new one; all operations or none. `failedTest` is the code when a test fails. */
+export function applyJsonPatch(document: Record<string, unknown>, patch: unknown, failedTest: RefusalCode = 'sensing.entity-invalid'): Result<Record<string, unknown>> {
   if (!Array.isArray(patch)) return refuse('sensing.entity-invalid', 'A JSON Patch is a list of operations.', 'body');
   if (patch.length > OPERATIONS) return refuse('http.too-large', `At most ${String(OPERATIONS)} operations are taken.`, 'body');
   const holder = { root: structuredClone(document) as unknown };
   for (const [at, operation] of patch.entries()) {
     const step = isObject(operation) ? apply(holder, operation) : no('an operation is an object');
-    if (!step.ok) return refuse('sensing.entity-invalid', `Operation ${String(at)}: ${step.why}.`, String(at));
+    if (!step.ok) return refuse(step.isTest === true ? failedTest : 'sensing.entity-invalid', `Operation ${String(at)}: ${step.why}.`, String(at));
   }
   return isObject(holder.root) ? ok(holder.root) : refuse('sensing.entity-invalid', 'The patch leaves no object.', 'body');
 }
@@ -44,7 +44,7 @@ function apply(holder: { root: unknown }, { op, path, from, value }: Record<stri
       return taken.ok ? add(holder, tokens, structuredClone(found)) : taken;
     }
     case 'test':
-      return isSame(find(holder.root, tokens), value) ? done : no(`the test of ${String(path)} failed`);
+      return isSame(find(holder.root, tokens), value) ? done : { ok: false, why: `the test of ${String(path)} failed`, isTest: true };
     default:
       return no('op is one of add, remove, replace, move, copy, test');
   }

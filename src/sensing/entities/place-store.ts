@@ -7,6 +7,8 @@ export interface Placing {
   pair(navigation: NavigationModel, ownId: number, otherIds: readonly number[]): Promise<void>;
   /** Sets where the Thing is, and writes a HistoricalLocation (18-088 §10.2.2) unless nothing changed. */
   moveThing(thingId: number, locationIds: readonly number[]): Promise<void>;
+  /** A Location gets other coordinates: readings from now on are about them, earlier ones keep their feature. */
+  moveFeature(locationId: number, geometry: string): Promise<void>;
   /** A HistoricalLocation that is newer than all others of its Thing says where the Thing is now. */
   moveByHistory(historyId: number): Promise<void>;
 }
@@ -25,6 +27,13 @@ export function createPlacing({ run, note, now }: PlacingOptions): Placing {
     await run(frag`insert into ${raw(table.table)} (${raw(table.own)}, ${raw(table.other)}) select ${ownId}::bigint, other from unnest(${otherIds}::bigint[]) other on conflict do nothing`);
   };
 
+  /** Readings from now on are about the new place; earlier ones keep their feature. */
+  const leaveFeatures = async (streams: Fragment): Promise<void> => {
+    await run(frag`insert into datastream_feature (datastream_id, until, feature_id) select id, ${now}::timestamptz, feature_id from datastream where ${streams} and feature_id is not null on conflict do nothing`);
+    const left = await run<{ id: number; multi: boolean }>(frag`update datastream set feature_id = null where ${streams} and feature_id is not null returning id, multi is not null as multi`);
+    for (const { id, multi } of left) note(modelOf(multi ? 'MultiDatastreams' : 'Datastreams'), id, 'updated');
+  };
+
   /** False when the Thing is there already, or nowhere now. */
   const place = async (thingId: number, locationIds: readonly number[]): Promise<boolean> => {
     await run(frag`select 1 from thing where id = ${thingId}::bigint for update`);
@@ -33,11 +42,8 @@ export function createPlacing({ run, note, now }: PlacingOptions): Placing {
     if (present.length === wanted.length && present.every((id, at) => id === wanted[at])) return false;
     await run(frag`delete from thing_location where thing_id = ${thingId}::bigint`);
     await pair(THING_LOCATIONS, thingId, wanted);
-    // readings from now on are about the new place; earlier ones keep their feature
-    await run(frag`insert into datastream_feature (datastream_id, until, feature_id) select id, ${now}::timestamptz, feature_id from datastream where thing_id = ${thingId}::bigint and feature_id is not null on conflict do nothing`);
-    const streamIds = await ids(frag`update datastream set feature_id = null where thing_id = ${thingId}::bigint and feature_id is not null returning id`);
+    await leaveFeatures(frag`thing_id = ${thingId}::bigint`);
     note(modelOf('Things'), thingId, 'updated');
-    for (const id of streamIds) note(modelOf('Datastreams'), id, 'updated');
     return wanted.length > 0;
   };
 
@@ -49,6 +55,13 @@ export function createPlacing({ run, note, now }: PlacingOptions): Placing {
       if (history === undefined) throw new Error('an insert returned no id');
       await pair(HISTORY_LOCATIONS, history, locationIds);
       note(modelOf('HistoricalLocations'), history, 'created');
+    },
+    moveFeature: async (locationId, geometry) => {
+      const [former] = await ids(frag`
+        update location_feature f set present = false from location l
+         where f.location_id = ${locationId}::bigint and f.present and l.id = f.location_id and l.location is distinct from ${geometry}::jsonb returning f.feature_id as id`);
+      if (former === undefined) return;
+      await leaveFeatures(frag`feature_id = ${former}::bigint`);
     },
     moveByHistory: async (historyId) => {
       const [history] = await run<{ thing_id: number; newest: boolean }>(

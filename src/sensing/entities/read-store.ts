@@ -1,10 +1,16 @@
 import { CompiledQuery, sql } from 'kysely';
 import { Refused, type Clock } from '../../kernel/index.ts';
 import type { DatabaseHandle, Trx } from '../../platform/index.ts';
+import { currentChangeSet } from '../change-set.ts';
+import { countAllObservations } from '../observations/index.ts';
 import { frag, questionsOf, raw, toStatement, type Fragment, type GeometryAnswer, type GeometryQuestion } from '../query/fragment.ts';
-import { checkOptions, planPage, rowColumns, writeToken, type NaturalOrder } from '../query/page.ts';
+import { planDistinct } from '../query/distinct.ts';
+import { checkOptions, planPage, rowColumns, writeToken, type NaturalOrder, type PagePlan } from '../query/page.ts';
 import type { ExpandItem, QueryOptions } from '../query/syntax.ts';
-import { findNavigation, modelOf, type EntityModel, type NavigationModel } from './model.ts';
+import { nest } from '../query/selection.ts';
+import { answerGeometry } from './geometry-store.ts';
+import { createIdDays, type IdDays } from './id-days.ts';
+import { findNavigation, isStreamSet, naturalOrderOf, targetOf, type EntityModel, type NavigationModel } from './model.ts';
 import { addExtents, readMembers, readRows, type PagedRow, type Row } from './windows.ts';
 
 /** A row with its related entities, as far as they were asked for. */
@@ -23,6 +29,12 @@ export interface Page {
   readonly next: string | null;
 }
 
+export interface Combinations {
+  readonly values: readonly Readonly<Record<string, unknown>>[];
+  readonly count: number | null;
+  readonly next: string | null;
+}
+
 /** Which rows belong to a collection, by its path. */
 export interface Collection {
   readonly model: EntityModel;
@@ -32,14 +44,17 @@ export interface Collection {
 
 const STATEMENT_TIMEOUT_MS = 20_000;
 const EXPANDED_ROWS = 100_000;
-const GEOMETRIES = 50_000;
 
 export interface ReadSession {
   readPage(collection: Collection, options: QueryOptions): Promise<Page>;
+  /** The different combinations of what `$select=distinct:` names, as JSON. */
+  readCombinations(collection: Collection, options: QueryOptions): Promise<Combinations>;
+  /** How many there are that meet the $filter. */
+  readCount(collection: Collection, options: QueryOptions): Promise<number>;
   readEntity(model: EntityModel, id: number, options: QueryOptions): Promise<Entity | null>;
   exists(model: EntityModel, id: number): Promise<boolean>;
   /** The id of the entity that the relation leads to; with `id`, only when it is that one. */
-  follow(parentId: number, navigation: NavigationModel, id: number | null): Promise<number | null>;
+  follow(model: EntityModel, parentId: number, navigation: NavigationModel, id: number | null): Promise<number | null>;
 }
 
 export interface ReadStore {
@@ -48,16 +63,19 @@ export interface ReadStore {
 }
 
 export function createReadStore(handle: DatabaseHandle, clock: Clock): ReadStore {
+  const idDays = createIdDays(() => clock.nowMs());
   return {
     inSession: async (read) => {
       try {
+        const set = currentChangeSet();
+        if (set !== undefined) return await read(createSession(set.trx, clock.nowMs(), idDays));
         return await handle.db
           .transaction()
           .setIsolationLevel('repeatable read')
           .setAccessMode('read only')
           .execute(async (trx) => {
             await sql`set local statement_timeout = ${sql.raw(String(STATEMENT_TIMEOUT_MS))}`.execute(trx);
-            return await read(createSession(trx, clock.nowMs()));
+            return await read(createSession(trx, clock.nowMs(), idDays));
           });
       } catch (error) {
         throw explain(error);
@@ -75,30 +93,26 @@ function explain(error: unknown): unknown {
   return error;
 }
 
-function createSession(trx: Trx, nowMs: number): ReadSession {
+function createSession(trx: Trx, nowMs: number, idDays: IdDays): ReadSession {
   let spentRows = 0;
   const run = async <T>(fragment: Fragment): Promise<T[]> => {
     const answers = new Map<GeometryQuestion, GeometryAnswer>();
-    for (const question of questionsOf(fragment)) if (!answers.has(question)) answers.set(question, await answer(question));
+    for (const question of questionsOf(fragment)) if (!answers.has(question)) answers.set(question, await answerGeometry(run, question));
     const { text, parameters } = toStatement(fragment, answers);
     const { rows } = await trx.executeQuery<T>(CompiledQuery.raw(text, parameters));
     return rows;
   };
 
-  const answer = async ({ table, column, box, withoutPoints, test }: GeometryQuestion): Promise<GeometryAnswer> => {
-    const near = box === null ? raw('bbox is not null') : frag`bbox && box(point(${box[0]}::double precision, ${box[1]}::double precision), point(${box[2]}::double precision, ${box[3]}::double precision))`;
-    const points = withoutPoints ? frag` and ${raw(column)} ->> 'type' <> 'Point'` : raw('');
-    const rows = await run<{ id: number; geometry: unknown }>(frag`select id, ${raw(column)} as geometry from ${raw(table)} where ${near}${points} limit ${GEOMETRIES + 1}::bigint`);
-    if (rows.length > GEOMETRIES) throw new Refused({ code: 'sensing.query-invalid', detail: `More than ${String(GEOMETRIES)} geometries would have to be compared; narrow the area.`, field: '$filter' });
-    const ids: number[] = [];
-    const numbers: number[] = [];
-    for (const { id, geometry } of rows) {
-      const found = test(geometry);
-      if (found === false) continue;
-      ids.push(id);
-      numbers.push(found === true ? 0 : found);
-    }
-    return { ids, numbers };
+  const findById = async <T>(columns: Fragment, model: EntityModel, id: number): Promise<T[]> => {
+    const find = (within: Fragment): Promise<T[]> => run<T>(frag`select ${columns} from ${raw(model.table)} t0 where ${hasId(model, id)} and ${within}`);
+    const likely = model.table === 'observation' ? await idDays.likely(run, id, 't0') : null;
+    const found = likely === null ? [] : await find(likely);
+    return found.length > 0 ? found : find(raw('true'));
+  };
+
+  const countOf = async (plan: PagePlan): Promise<number> => {
+    if (plan.everything && plan.model.set === 'Observations') return countAllObservations(run);
+    return (await run<{ count: number }>(plan.count))[0]?.count ?? 0;
   };
 
   const spend = (rows: number): void => {
@@ -108,7 +122,7 @@ function createSession(trx: Trx, nowMs: number): ReadSession {
 
   const complete = async (model: EntityModel, options: QueryOptions, rows: readonly Row[]): Promise<Entity[]> => {
     spend(rows.length);
-    const full = model.set === 'Datastreams' && showsComputed(model, options) && rows.length > 0 ? await addExtents(run, rows, nowMs) : rows;
+    const full = isStreamSet(model.set) && showsComputed(model, options) && rows.length > 0 ? await addExtents(run, rows, nowMs) : rows;
     const entities = full.map((row): Entity => ({ model, options, row, related: new Map() }));
     for (const item of options.expand) await expand(entities, model, item);
     return entities;
@@ -117,7 +131,7 @@ function createSession(trx: Trx, nowMs: number): ReadSession {
   const expand = async (parents: readonly Entity[], model: EntityModel, { name, options }: ExpandItem): Promise<void> => {
     const navigation = findNavigation(model, name);
     if (navigation === undefined || parents.length === 0) return;
-    const target = modelOf(navigation.target);
+    const target = targetOf(model, navigation);
     if (!navigation.many) {
       const targetOf = (parent: Entity): number | null => parent.row[`to ${name}`] as number | null;
       const ids = [...new Set(parents.map(targetOf).filter((id) => id !== null))];
@@ -128,7 +142,7 @@ function createSession(trx: Trx, nowMs: number): ReadSession {
     }
     const ids = [...new Set(parents.map(({ row }) => row.id))];
     const owner = raw('owner_row.id');
-    const plan = planPage(target, options, nowMs, (alias) => [navigation.link(alias, owner)], target.set === 'Observations' && model.set === 'Datastreams' ? 'phenomenonTime' : 'id');
+    const plan = planPage(target, options, nowMs, (alias) => [navigation.link(alias, owner)], naturalOrderOf(model, navigation, owner));
     const rows = await readMembers(run, plan, ids, nowMs, EXPANDED_ROWS + 1);
     const counts = options.count ? new Map((await run<{ id: number; count: number }>(frag`select owner_row.id, (${plan.count}) as count from unnest(${ids}::bigint[]) owner_row(id)`)).map(({ id, count }) => [id, count])) : null;
     const groups = Map.groupBy(rows, (row) => row.owner_id);
@@ -146,17 +160,25 @@ function createSession(trx: Trx, nowMs: number): ReadSession {
       checkOptions(model, options, nowMs, false);
       const plan = planPage(model, options, nowMs, restrict, natural);
       const rows = await readRows(run, plan, nowMs);
-      const count = options.count ? ((await run<{ count: number }>(plan.count))[0]?.count ?? 0) : null;
+      const count = options.count ? await countOf(plan) : null;
       return { entities: await complete(model, options, rows.slice(0, plan.rows)), count, next: nextOf(rows, plan.rows) };
     },
+    readCombinations: async ({ model, restrict }, options) => {
+      checkOptions(model, options, nowMs, false);
+      const plan = planDistinct(model, options, nowMs, restrict);
+      const rows = await run<{ parts: unknown[]; keys: string[] }>(plan.select);
+      const count = options.count ? ((await run<{ count: number }>(plan.count))[0]?.count ?? 0) : null;
+      return { values: rows.slice(0, plan.rows).map(({ parts }) => combinationOf(model, parts, options)), count, next: nextOf(rows, plan.rows) };
+    },
+    readCount: ({ model, restrict, natural }, options) => countOf(planPage(model, options, nowMs, restrict, natural)),
     readEntity: async (model, id, options) => {
       checkOptions(model, options, nowMs, true);
-      const rows = await run<Row>(frag`select ${rowColumns(model, options, 't0')} from ${raw(model.table)} t0 where t0.id = ${id}::bigint`);
+      const rows = await findById<Row>(rowColumns(model, options, 't0'), model, id);
       return (await complete(model, options, rows))[0] ?? null;
     },
-    exists: async (model, id) => (await run(frag`select 1 from ${raw(model.table)} t0 where t0.id = ${id}::bigint`)).length > 0,
-    follow: async (parentId, navigation, id) => {
-      const target = modelOf(navigation.target);
+    exists: async (model, id) => (await findById(raw('t0.id'), model, id)).length > 0,
+    follow: async (model, parentId, navigation, id) => {
+      const target = targetOf(model, navigation);
       const link = navigation.link('t0', frag`${parentId}::bigint`);
       const rows = await run<{ id: number }>(frag`select t0.id from ${raw(target.table)} t0 where ${link}${id === null ? raw('') : frag` and t0.id = ${id}::bigint`} limit 1`);
       return rows[0]?.id ?? null;
@@ -164,7 +186,19 @@ function createSession(trx: Trx, nowMs: number): ReadSession {
   };
 }
 
-function nextOf(rows: readonly PagedRow[], shown: number): string | null {
+function combinationOf(model: EntityModel, parts: readonly unknown[], { select }: QueryOptions): Record<string, unknown> {
+  const combination: Record<string, unknown> = {};
+  for (const [at, part] of parts.entries()) {
+    const { name, rest } = select?.[at] ?? { name: '', rest: [] };
+    nest(combination, [model.api.control.isId(name) ? model.api.control.id : name, ...rest], part);
+  }
+  return combination;
+}
+
+/** The bounds of an observation's id leave sealed segments out (migrations/0062). */
+const hasId = (model: EntityModel, id: number): Fragment => (model.table === 'observation' ? frag`t0.id = ${id}::bigint and t0.id_low <= ${id}::bigint and t0.id_high >= ${id}::bigint` : frag`t0.id = ${id}::bigint`);
+
+function nextOf(rows: readonly Pick<PagedRow, 'keys'>[], shown: number): string | null {
   const last = rows[shown - 1];
   if (shown === 0 || rows.length <= shown || last === undefined) return null;
   return writeToken(last.keys);

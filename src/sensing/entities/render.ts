@@ -1,14 +1,15 @@
 import { parseExactJson } from '../ingest/exact-json.ts';
 import type { ObservationExtra, ObservationRow } from '../observations/index.ts';
 import { unwrap } from '../../kernel/index.ts';
+import { selectParts } from '../query/selection.ts';
 import { NO_OPTIONS, type ExpandItem, type QueryOptions } from '../query/syntax.ts';
-import { findProperty, modelOf, type EntityModel, type PropertyModel } from './model.ts';
+import { API_1_1, findNavigation, findProperty, isStreamSet, type Api, type EntityModel, type PropertyModel, type SetName } from './model.ts';
 import type { Entity, Page } from './read-store.ts';
 import type { Row } from './windows.ts';
 
 export type Json = Record<string, unknown>;
 
-/** Makes the JSON of entities and pages (18-088 §8.1, §9.3); `root` is the address of /v1.1 without a slash at its end. */
+/** Makes the JSON of entities and pages (18-088 §8.1, §9.3). */
 export interface Renderer {
   entity(entity: Entity): Json;
   page(page: Page, ownPath: string, options: QueryOptions): Json;
@@ -18,27 +19,35 @@ export interface Renderer {
   selfLink(model: EntityModel, id: number): string;
 }
 
-export function createRenderer(root: () => string): Renderer {
+/** `publicUrl` is the address of this server without a slash at its end; `isMulti` knows the MultiDatastreams. */
+export function createRenderer(api: Api, publicUrl: () => string, isMulti: (datastreamId: number) => boolean): Renderer {
+  const { control } = api;
+  const observationModel = api.modelOf('Observations');
+  const root = (): string => `${publicUrl()}${api.root}`;
   const selfLink = (model: EntityModel, id: number): string => `${root()}/${model.set}(${String(id)})`;
+
+  // an observation has a Datastream or a MultiDatastream (18-088 §8.2.10), where the version tells them apart
+  const tellsApart = findNavigation(observationModel, 'MultiDatastream') !== undefined;
+  const isOtherStream = (target: SetName, row: Row): boolean => tellsApart && isStreamSet(target) && row['datastream_id'] !== undefined && isMulti(row['datastream_id'] as number) !== (target === 'MultiDatastreams');
 
   const entity = ({ model, options, row, related }: Entity): Json => {
     const json: Json = {};
     const { select } = options;
     const shows = (name: string): boolean => select === null || select.some((item) => item.name === name);
     const self = selfLink(model, row.id);
-    if (shows('@iot.id') || shows('id')) json['@iot.id'] = row.id;
-    if (shows('@iot.selfLink')) json['@iot.selfLink'] = self;
+    if (shows(control.id) || shows('id')) json[control.id] = row.id;
+    if (shows(control.selfLink)) json[control.selfLink] = self;
     for (const property of model.properties) {
       if (!shows(property.name)) continue;
       const value = valueOf(model, property, row);
-      if (value !== undefined) json[property.name] = value;
+      if (value !== undefined) json[property.name] = selectParts(value, property.name, select);
       else if (select !== null) json[property.name] = null;
     }
-    for (const { name } of model.navigations) {
+    for (const { name, target } of model.navigations) {
       const expanded = related.get(name);
       const item = options.expand.find((candidate) => candidate.name === name);
       if (expanded === undefined || item === undefined) {
-        if (shows(name)) json[`${name}@iot.navigationLink`] = `${self}/${name}`;
+        if (shows(name) && !isOtherStream(target, row)) json[`${name}${control.navigationLink}`] = `${self}/${name}`;
       } else addRelated(json, item, expanded, `${self}/${name}`);
     }
     return json;
@@ -49,14 +58,14 @@ export function createRenderer(root: () => string): Renderer {
       json[name] = related === null ? null : entity(related);
       return;
     }
-    if (related.count !== null) json[`${name}@iot.count`] = related.count;
+    if (related.count !== null) json[`${name}${control.count}`] = related.count;
     json[name] = related.entities.map(entity);
-    if (related.next !== null) json[`${name}@iot.nextLink`] = nextLink(path, options, related.next);
+    if (related.next !== null) json[`${name}${control.nextLink}`] = nextLink(path, options, related.next);
   };
 
   const envelope = (page: Page, path: string, options: QueryOptions, value: unknown[]): Json => ({
-    ...(page.count === null ? {} : { '@iot.count': page.count }),
-    ...(page.next === null ? {} : { '@iot.nextLink': nextLink(`${root()}/${path}`, options, page.next) }),
+    ...(page.count === null ? {} : { [control.count]: page.count }),
+    ...(page.next === null ? {} : { [control.nextLink]: nextLink(`${root()}/${path}`, options, page.next) }),
     value,
   });
 
@@ -64,27 +73,30 @@ export function createRenderer(root: () => string): Renderer {
     entity,
     selfLink,
     page: (page, path, options) => envelope(page, path, options, page.entities.map(entity)),
-    references: (page, path, options) => envelope(page, path, options, page.entities.map(({ model, row }) => ({ '@iot.selfLink': selfLink(model, row.id) }))),
+    references: (page, path, options) => envelope(page, path, options, page.entities.map(({ model, row }) => ({ [control.selfLink]: selfLink(model, row.id) }))),
     dataArray: (page, path, options) => {
       const groups = Map.groupBy(page.entities, ({ row }) => row['datastream_id'] as number);
-      const value = [...groups].map(([datastreamId, members]) => dataArrayOf(members, options, `${root()}/Datastreams(${String(datastreamId)})`));
+      const value = [...groups].map(([datastreamId, members]) => {
+        const kind = tellsApart && isMulti(datastreamId) ? 'MultiDatastream' : 'Datastream';
+        return { [`${kind}@iot.navigationLink`]: `${root()}/${kind}s(${String(datastreamId)})`, ...dataArrayOf(members, options) };
+      });
       return envelope(page, path, options, value);
     },
     observation: (row) => {
-      return entity({ model: OBSERVATION, options: NO_OPTIONS, row: { ...row }, related: new Map() });
+      return entity({ model: observationModel, options: NO_OPTIONS, row: { ...row }, related: new Map() });
     },
   };
 }
 
-const OBSERVATION = modelOf('Observations');
-
 /** Undefined for what an entity does not have. */
-function valueOf(model: EntityModel, { name, columns: [column], computed }: PropertyModel, row: Row): unknown {
+function valueOf(model: EntityModel, property: PropertyModel, row: Row): unknown {
+  if (property.read !== undefined) return property.read(row);
+  const { name, columns: [column], computed } = property;
   if (model.set === 'Observations') return observationValue(name, row as unknown as ObservationRow);
   if (computed === true) return computedValue(name, row);
   const value = row[column ?? name];
   if (value instanceof Date) return value.toISOString();
-  if (model.set === 'Datastreams' && name === 'properties') return { ...(value as Json), purpose: row['purpose'] };
+  if (isStreamSet(model.set) && name === 'properties') return { ...(value as Json), purpose: row['purpose'] };
   return value;
 }
 
@@ -132,10 +144,10 @@ function timeText(start: Date, end: Date | null): string {
 const ARRAY_COMPONENTS = ['id', 'phenomenonTime', 'resultTime', 'result'];
 
 /** One group of 18-088 §13.1 Table 37: the observations of one Datastream as rows. */
-function dataArrayOf(members: readonly Entity[], { select }: QueryOptions, datastreamLink: string): Json {
-  const components = select === null ? ARRAY_COMPONENTS : select.map(({ name }) => (name === '@iot.id' ? 'id' : name)).filter((name) => name === 'id' || findProperty(OBSERVATION, name) !== undefined);
+function dataArrayOf(members: readonly Entity[], { select }: QueryOptions): Json {
+  const components = select === null ? ARRAY_COMPONENTS : select.map(({ name }) => (name === '@iot.id' ? 'id' : name)).filter((name) => name === 'id' || findProperty(API_1_1.modelOf('Observations'), name) !== undefined);
   const dataArray = members.map(({ row }) => components.map((name) => (name === 'id' ? row.id : (observationValue(name, row as unknown as ObservationRow) ?? null))));
-  return { 'Datastream@iot.navigationLink': datastreamLink, components, 'dataArray@iot.count': dataArray.length, dataArray };
+  return { components, 'dataArray@iot.count': dataArray.length, dataArray };
 }
 
 /** The same question again, from the place where the page ended. $skip was done by then. */

@@ -1,12 +1,13 @@
 import { Refused } from '../../kernel/index.ts';
 import { frag } from '../query/fragment.ts';
-import { findModel, findNavigation, findProperty, type EntityModel, type NavigationModel, type PropertyModel } from './model.ts';
+import { findNavigation, findProperty, naturalOrderOf, targetOf, type Api, type EntityModel, type NavigationModel, type PropertyModel } from './model.ts';
 import type { Collection, ReadSession } from './read-store.ts';
 
-/** What an address under /v1.1 names (18-088 §9.2). */
+/** What an address under the root names (18-088 §9.2). */
 export type Target =
   | { readonly kind: 'collection'; readonly collection: Collection; readonly parent: { readonly model: EntityModel; readonly navigation: NavigationModel; readonly id: number } | null; readonly references: boolean }
   | { readonly kind: 'entity'; readonly model: EntityModel; readonly id: number; readonly references: boolean }
+  | { readonly kind: 'count'; readonly collection: Collection }
   | { readonly kind: 'nothing' }
   | { readonly kind: 'property'; readonly model: EntityModel; readonly id: number; readonly property: PropertyModel; readonly rest: readonly string[]; readonly bare: boolean };
 
@@ -23,10 +24,10 @@ const notThere = (detail: string): Refused => new Refused({ code: 'sensing.no-su
 const noAddress = (detail: string): Refused => new Refused({ code: 'http.not-found', detail });
 
 /** Follows an address step by step; every entity on the way must exist and belong to the one before. Throws `Refused`. */
-export async function resolvePath(path: string, session: ReadSession): Promise<Target> {
+export async function resolvePath(api: Api, path: string, session: ReadSession): Promise<Target> {
   const segments = readSegments(path);
   const [first, ...others] = segments;
-  const model = first === undefined ? undefined : findModel(first.name);
+  const model = first === undefined ? undefined : api.find(first.name);
   if (first === undefined || model === undefined) throw noAddress(`There is no entity set ${JSON.stringify(first?.name.slice(0, 60) ?? '')}.`);
   if (first.id === undefined) return endCollection({ model, restrict: () => [], natural: 'id' }, null, others);
   const id = readPathId(first);
@@ -67,15 +68,14 @@ async function follow(model: EntityModel, id: number, segments: readonly Segment
 }
 
 async function followRelation(model: EntityModel, id: number, navigation: NavigationModel, step: Segment, rest: readonly Segment[], session: ReadSession): Promise<Target> {
-  const target = findModel(navigation.target);
-  if (target === undefined) throw new Error(`no model of ${navigation.target}`);
+  const target = targetOf(model, navigation);
   if (navigation.many && step.id === undefined) {
-    const natural = model.set === 'Datastreams' && target.set === 'Observations' ? 'phenomenonTime' : 'id';
-    return endCollection({ model: target, restrict: (alias) => [navigation.link(alias, frag`${id}::bigint`)], natural }, { model, navigation, id }, rest);
+    const parentId = frag`${id}::bigint`;
+    return endCollection({ model: target, restrict: (alias) => [navigation.link(alias, parentId)], natural: naturalOrderOf(model, navigation, parentId) }, { model, navigation, id }, rest);
   }
   if (!navigation.many && step.id !== undefined) throw noAddress(`${navigation.name} is a single entity; it takes no id.`);
   const wanted = navigation.many ? readPathId(step) : null;
-  const found = await session.follow(id, navigation, wanted);
+  const found = await session.follow(model, id, navigation, wanted);
   if (found !== null) return follow(target, found, rest, session);
   if (wanted === null && rest.length === 0) return { kind: 'nothing' };
   throw notThere(`There is no ${target.name}${wanted === null ? '' : ` ${String(wanted)}`} at this ${model.name}.`);
@@ -85,6 +85,6 @@ function endCollection(collection: Collection, parent: (Target & { kind: 'collec
   const [step, ...more] = rest;
   if (step === undefined) return { kind: 'collection', collection, parent, references: false };
   if (step.text === '$ref' && more.length === 0) return { kind: 'collection', collection, parent, references: true };
-  if (step.text === '$count' && more.length === 0) throw new Refused({ code: 'http.not-implemented', detail: 'A bare count is not built; ask with ?$count=true&$top=0.' });
+  if (step.text === '$count' && more.length === 0) return { kind: 'count', collection };
   throw noAddress(`After a set stands the id of an entity, such as ${collection.model.set}(1).`);
 }

@@ -2,6 +2,7 @@ import { LIMITS, isoOf, type Refusal, type RefusalCode } from '../../kernel/inde
 import type { Gate, GateRegistration } from '../../trust/index.ts';
 import type { Draft } from '../observations/draft.ts';
 import type { Stream } from '../observations/stream.ts';
+import { findMismatch } from '../v2/result-check.ts';
 import { isRawNumber, writeExactJson } from './exact-json.ts';
 import { readInstantMs, readSpan } from './instants.ts';
 
@@ -33,13 +34,13 @@ export function admit(gate: Gate, stream: Stream, sent: SentObservation, nowMs: 
   let exact: string | null = null;
   if (typeof result === 'number') {
     value = result;
-    const refused = gate.admit(stream.registration, result);
+    const refused = gate.admit(stream.registration, result) ?? checkStructure(stream, result);
     if (refused !== null) return refused;
   } else {
     if (isDeeperThan(result, LIMITS.json_depth)) return refusal('http.too-deep', `A result is nested at most ${LIMITS.json_depth} levels deep.`, 'result');
     exact = writeExactJson(result);
     const plain = isRawNumber(result) ? Number(exact) : typeof result === 'object' && result !== null ? (JSON.parse(exact) as unknown) : result;
-    const refused = gate.admit(stream.registration, plain) ?? checkExact(plain, exact);
+    const refused = gate.admit(stream.registration, plain) ?? checkExact(plain, exact) ?? checkStructure(stream, plain);
     if (refused !== null) return refused;
     if (typeof plain === 'number') value = plain;
   }
@@ -78,6 +79,13 @@ export function admit(gate: Gate, stream: Stream, sent: SentObservation, nowMs: 
     valid = !saysInvalid(sent.resultQuality);
   }
   return { stream, phenomenonMs, phenomenonEndMs, resultTimeMs, arrivalMs: nowMs, value, exact, extra, valid, hasOwnTime, id: 0, mayBeStored: false, waiter: null, followers: null };
+}
+
+/** The structure that a resultType of 23-019 states. */
+function checkStructure({ structure }: Stream, plain: unknown): Refusal | null {
+  if (structure === undefined || structure === null) return null;
+  const mismatch = findMismatch(structure, plain);
+  return mismatch === null ? null : refusal('gate.not-registered-type', `${mismatch}, as the resultType of the Datastream says.`, 'result');
 }
 
 const badTime = (field: string): Refusal => refusal('sensing.time-invalid', field === 'resultTime' ? 'It must be an ISO 8601 instant with a zone.' : 'It must be an ISO 8601 instant with a zone, or an interval start/end of two such.', field);

@@ -2,9 +2,11 @@ import { ok, refuse, type Refusal, type Result } from '../../kernel/index.ts';
 import type { SentObservation } from './admission.ts';
 import { readId, readLink } from './observation-body.ts';
 
-/** One block of a data array (18-088 §13.2): rows of one Datastream under common columns. */
+/** One block of a data array (18-088 §13.2): rows of one Datastream or MultiDatastream under common columns. */
 export interface DataArrayBlock {
   readonly datastreamId: number;
+  /** The id is that of a MultiDatastream. */
+  readonly isMulti: boolean;
   readonly rows: readonly unknown[];
   /** Reads one row. The object is used again for the next one. */
   read(row: unknown): SentObservation | Refusal;
@@ -21,7 +23,7 @@ const COLUMN_OF: Readonly<Record<string, (typeof COLUMNS)[number]>> = {
   'FeatureOfInterest/id': 'feature',
   'FeatureOfInterest/@iot.id': 'feature',
 };
-const BLOCK_FIELDS: ReadonlySet<string> = new Set(['Datastream', 'components', 'dataArray', 'dataArray@iot.count']);
+const BLOCK_FIELDS: ReadonlySet<string> = new Set(['Datastream', 'MultiDatastream', 'components', 'dataArray', 'dataArray@iot.count']);
 
 /** Reads the body of CreateObservations: `[{Datastream, components, dataArray, "dataArray@iot.count"?}]`. Refuses a wrong shape as a whole. */
 export function readDataArrays(body: unknown): Result<DataArrayBlock[]> {
@@ -39,9 +41,12 @@ function readBlock(block: unknown, path: string): Result<DataArrayBlock> {
   if (typeof block !== 'object' || block === null || Array.isArray(block)) return refuse('http.invalid', 'A block is a JSON object.', path);
   const fields = block as Record<string, unknown>;
   const stranger = Object.keys(fields).find((name) => !BLOCK_FIELDS.has(name));
-  if (stranger !== undefined) return refuse('http.unknown-field', 'A block has Datastream, components, dataArray and dataArray@iot.count only.', `${path}.${stranger.slice(0, 255)}`);
-  const datastreamId = readLink(fields['Datastream']);
-  if (datastreamId === null) return refuse('http.invalid', 'It must be a link to an existing Datastream: {"@iot.id": 1}.', `${path}.Datastream`);
+  if (stranger !== undefined) return refuse('http.unknown-field', 'A block has Datastream or MultiDatastream, components, dataArray and dataArray@iot.count only.', `${path}.${stranger.slice(0, 255)}`);
+  const isMulti = fields['MultiDatastream'] !== undefined;
+  const kind = isMulti ? 'MultiDatastream' : 'Datastream';
+  if (isMulti && fields['Datastream'] !== undefined) return refuse('http.invalid', 'A block belongs to a Datastream or to a MultiDatastream, not to both.', `${path}.MultiDatastream`);
+  const datastreamId = readLink(fields[kind]);
+  if (datastreamId === null) return refuse('http.invalid', `It must be a link to an existing ${kind}: {"@iot.id": 1}.`, `${path}.${kind}`);
   const { components, dataArray } = fields;
   if (!Array.isArray(components) || components.length > 7) return refuse('http.invalid', 'It must list the names of the columns.', `${path}.components`);
   const columns: (typeof COLUMNS)[number][] = [];
@@ -54,7 +59,7 @@ function readBlock(block: unknown, path: string): Result<DataArrayBlock> {
   if (!Array.isArray(dataArray)) return refuse('http.invalid', 'It must be an array of rows.', `${path}.dataArray`);
   const count = fields['dataArray@iot.count'];
   if (count !== undefined && count !== dataArray.length) return refuse('http.invalid', `It says another number than the ${dataArray.length} rows that came.`, `${path}.dataArray@iot.count`);
-  return ok({ datastreamId, rows: dataArray as unknown[], read: readerOf(columns) });
+  return ok({ datastreamId, isMulti, rows: dataArray as unknown[], read: readerOf(columns) });
 }
 
 function readerOf(columns: readonly (typeof COLUMNS)[number][]): (row: unknown) => SentObservation | Refusal {

@@ -2,15 +2,18 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { LIMITS, REFUSALS, Refused, unwrap, type Refusal } from '../../kernel/index.ts';
 import type { Http } from '../../platform/index.ts';
 import { sendSensorThingsError } from '../error-shape.ts';
+import type { ObservationRow } from '../observations/observation-row.ts';
+import { rowOf } from './draft-row.ts';
 import { parseExactJson } from './exact-json.ts';
 import type { Ingest, Target } from './ingest.ts';
 import { readId } from './observation-body.ts';
 
 /**
  * POST /v1.1/Observations, /v1.1/Datastreams(1)/Observations, /v1.1/Things(1)/Datastreams(2)/Observations,
- * /v1.1/FeaturesOfInterest(1)/Observations and /v1.1/CreateObservations (18-088 §10.2, §13.2). Answers after the commit.
+ * /v1.1/FeaturesOfInterest(1)/Observations and /v1.1/CreateObservations (18-088 §10.2, §13.2). Answers after the commit, with
+ * what `render` makes of the observation unless the sender prefers less.
  */
-export async function registerIngestRoutes(http: Http, ingest: Ingest, publicUrl: () => string): Promise<void> {
+export async function registerIngestRoutes(http: Http, ingest: Ingest, publicUrl: () => string, render?: (row: ObservationRow) => unknown): Promise<void> {
   await http.register(async (scope) => {
     scope.setErrorHandler((error: FastifyError, request, reply) => sendSensorThingsError(error, request, reply));
     // numbers must come as they were written, and no schema library stands between a sensor and the disk
@@ -25,9 +28,12 @@ export async function registerIngestRoutes(http: Http, ingest: Ingest, publicUrl
     const linkOf = (id: number): string => `${publicUrl()}/v1.1/Observations(${id})`;
 
     const takeOne = async (request: FastifyRequest, reply: FastifyReply, target: Target): Promise<FastifyReply> => {
-      const id = unwrap(await ingest.takeOne(request.principal, request.body, target));
-      const link = linkOf(id);
-      return reply.code(201).header('location', link).header('content-type', 'application/json; charset=utf-8').send(`{"@iot.id":${id},"@iot.selfLink":${JSON.stringify(link)}}`);
+      const draft = unwrap(await ingest.takeDraft(request.principal, request.body, target));
+      const link = linkOf(draft.id);
+      reply.code(201).header('location', link).header('content-type', 'application/json; charset=utf-8');
+      const isMinimal = request.headers.prefer !== undefined && MINIMAL.test(String(request.headers.prefer));
+      if (isMinimal) reply.header('preference-applied', 'return=minimal');
+      return reply.send(isMinimal || render === undefined ? `{"@iot.id":${draft.id},"@iot.selfLink":${JSON.stringify(link)}}` : JSON.stringify(render(rowOf(draft))));
     };
     scope.post('/v1.1/Observations', single, (request, reply) => takeOne(request, reply, {}));
     scope.post<{ Params: { parent: string } }>('/v1.1/:parent/Observations', single, (request, reply) => takeOne(request, reply, targetOf([request.params.parent])));
@@ -42,18 +48,21 @@ export async function registerIngestRoutes(http: Http, ingest: Ingest, publicUrl
   });
 }
 
+// RFC 7240 §4.2
+const MINIMAL = /(?:^|[,;\s])return\s*=\s*"?minimal\b/i;
+
 const describe = ({ code, detail, field }: Refusal): string => `error: ${field === undefined ? '' : `${field}: `}${detail} ${REFUSALS[code].cure} (${code})`;
 
-const ADDRESS = /^(Datastreams|FeaturesOfInterest|Things)\(('?)(\d{1,16})\2\)$/;
+const ADDRESS = /^(Datastreams|MultiDatastreams|FeaturesOfInterest|Things)\(('?)(\d{1,16})\2\)$/;
 
 /** Reads `Datastreams(1)` and the like; throws `Refused` for an address under which no observation can be created. */
-function targetOf(segments: readonly string[]): Target {
-  const target: { datastreamId?: number; featureId?: number; thingId?: number } = {};
+export function targetOf(segments: readonly string[]): Target {
+  const target: { datastreamId?: number; isMulti?: boolean; featureId?: number; thingId?: number } = {};
   for (const segment of segments) {
     const found = ADDRESS.exec(segment);
     const id = readId(found?.[3]);
-    if (found === null || id === null) throw new Refused({ code: 'http.not-found', detail: 'Observations are created under Observations, Datastreams(id), Things(id)/Datastreams(id) or FeaturesOfInterest(id).' });
-    if (found[1] === 'Datastreams') target.datastreamId = id;
+    if (found === null || id === null) throw new Refused({ code: 'http.not-found', detail: 'Observations are created under Observations, Datastreams(id), MultiDatastreams(id), Things(id)/Datastreams(id) or FeaturesOfInterest(id).' });
+    if (found[1] === 'Datastreams' || found[1] === 'MultiDatastreams') Object.assign(target, { datastreamId: id, isMulti: found[1] === 'MultiDatastreams' });
     else if (found[1] === 'Things') target.thingId = id;
     else target.featureId = id;
   }

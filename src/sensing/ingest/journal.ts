@@ -25,6 +25,8 @@ export interface JournalOptions {
   readonly logger: Logger;
   /** Called after COMMIT with the rows that were stored, in the order of the commits. */
   readonly onCommitted: (drafts: readonly Draft[]) => void;
+  /** Why nothing can be taken at the moment, or null. */
+  readonly refusal?: () => Refusal | null;
   readonly queue_rows: number;
   readonly batch_rows: number;
   /** How long a reading may wait for its commit before its sender is told to come again. */
@@ -173,6 +175,8 @@ export function createJournal(options: JournalOptions): Journal {
     append: (drafts) => {
       if (drafts.length === 0) return Promise.resolve(null);
       if (closing) return Promise.resolve(CLOSING);
+      const refusal = options.refusal?.() ?? null;
+      if (refusal !== null) return Promise.resolve(refusal);
       if (queuedRows > 0 && queuedRows + drafts.length > options.queue_rows) return Promise.resolve(FULL);
       return new Promise<Refusal | null>((resolve, reject) => {
         const waiter: Waiter = {

@@ -1,6 +1,7 @@
 import type { StreamInfo } from '../../contracts/reading.ts';
-import type { DatabaseHandle, Logger } from '../../platform/index.ts';
+import type { Database, DatabaseHandle, Logger } from '../../platform/index.ts';
 import { registrationOf } from '../../trust/index.ts';
+import { needsCheck } from '../v2/result-check.ts';
 import type { Stream } from './stream.ts';
 import { ensureDefaultFeatures, hasFeature, readStreams, type StreamFilter, type StreamRow } from './stream-store.ts';
 
@@ -20,17 +21,21 @@ export interface Directory {
   get(id: number): Stream | undefined;
   /** The stream, read from the database when it is not known yet or changes just now. */
   find(id: number): Promise<Stream | undefined>;
+  /** Takes a stream into memory that the transaction `on` has made, before others can see it. */
+  adopt(on: Database, id: number): Promise<Stream | undefined>;
   /** Whether the FeatureOfInterest exists; those found are remembered until it changes. */
   hasFeature(id: number): Promise<boolean>;
   /** Makes the default feature of a stream that needs one. */
   ensureFeature(stream: Stream): Promise<void>;
   noteChange(change: EntityChange): void;
   onChanged(handle: (ids: readonly number[]) => void): () => void;
+  /** Reads everything again; for when changes may have been missed. */
+  reload(): void;
   /** Resolves when every change that was noted is in memory. */
   settled(): Promise<void>;
 }
 
-const FILTER_OF_SET: Readonly<Record<string, 'datastream' | 'thing' | 'location' | 'observed_property'>> = { Datastreams: 'datastream', Things: 'thing', Locations: 'location', ObservedProperties: 'observed_property' };
+const FILTER_OF_SET: Readonly<Record<string, 'datastream' | 'thing' | 'location' | 'observed_property'>> = { Datastreams: 'datastream', MultiDatastreams: 'datastream', Things: 'thing', Locations: 'location', ObservedProperties: 'observed_property' };
 const REMEMBERED_FEATURES = 50_000;
 const RETRY_MS = 1_000;
 
@@ -42,14 +47,18 @@ export async function openDirectory(handle: DatabaseHandle, logger: Logger): Pro
   const stale = new Set<number>();
   const noted = new Map<string, Set<number>>();
   let refreshing: Promise<void> | undefined;
+  let reloading: Promise<void> | undefined;
 
   const take = (row: StreamRow): void => {
     const info = infoOf(row);
-    infos.set(row.id, info);
-    const parts = { info, registration: registrationOf({ observationType: row.observation_type, properties: row.properties, purpose: row.purpose }), parameters: namesOf(row.properties['parameters']), featureId: row.feature_id, hasLocation: row.location !== null };
+    const isMulti = row.element_types !== null;
+    // rules and maps are about single numbers; lists are for those who ask for them
+    if (isMulti) infos.delete(row.id);
+    else infos.set(row.id, info);
+    const parts = { info, isMulti, registration: registrationOf({ observationType: row.observation_type, properties: row.properties, purpose: row.purpose, elementTypes: row.element_types }), structure: !isMulti && needsCheck(row.stated_result_type, row.observation_type) ? row.stated_result_type : null, parameters: namesOf(row.properties['parameters']), featureId: row.feature_id, hasLocation: row.location !== null };
     const known = streams.get(row.id);
     if (known !== undefined) Object.assign(known, parts);
-    else streams.set(row.id, { id: row.id, ...parts, latest: undefined, newestMs: -Infinity, newest: null });
+    else streams.set(row.id, { id: row.id, ...parts, isGone: false, latest: undefined, newestMs: -Infinity, newest: null });
   };
   const drop = (id: number): boolean => {
     infos.delete(id);
@@ -78,7 +87,8 @@ export async function openDirectory(handle: DatabaseHandle, logger: Logger): Pro
           const found = await read({ by, ids: asked });
           for (const id of found) touched.add(id);
           // what was asked for and is not there any more: the entity was deleted, and its Datastreams with it
-          const gone = by === 'datastream' ? asked.filter((id) => !found.includes(id)) : by === 'thing' || by === 'observed_property' ? await missingOf(ids, by) : [];
+          const there = new Set(found);
+          const gone = by === 'datastream' ? asked.filter((id) => !there.has(id)) : by === 'thing' || by === 'observed_property' ? await missingOf(ids, by) : [];
           for (const id of gone) if (drop(id)) touched.add(id);
         } catch (error) {
           logger.warn({ err: error, set }, 'changed datastreams could not be read; trying again');
@@ -126,6 +136,10 @@ export async function openDirectory(handle: DatabaseHandle, logger: Logger): Pro
       if (found.length === 0 && drop(id)) tell([id]);
       return streams.get(id);
     },
+    adopt: async (on, id) => {
+      for (const row of await readStreams(on, { by: 'datastream', ids: [id] })) take(row);
+      return streams.get(id);
+    },
     hasFeature: async (id) => {
       if (features.has(id)) return true;
       if (!(await hasFeature(handle.db, id))) return false;
@@ -144,14 +158,17 @@ export async function openDirectory(handle: DatabaseHandle, logger: Logger): Pro
         });
       return making;
     },
-    noteChange: ({ set, id }) => {
+    noteChange: ({ set, id, kind }) => {
+      const stream = FILTER_OF_SET[set] === 'datastream' && kind === 'deleted' ? streams.get(id) : undefined;
+      if (stream !== undefined) stream.isGone = true;
       if (set === 'FeaturesOfInterest') {
         features.delete(id);
         for (const stream of streams.values()) if (stream.featureId === id) stream.featureId = null;
         return;
       }
-      if (FILTER_OF_SET[set] === undefined) return;
-      if (set === 'Datastreams') stale.add(id);
+      // a new Thing, Location or ObservedProperty concerns no stream that does not change itself
+      if (FILTER_OF_SET[set] === undefined || (kind === 'created' && FILTER_OF_SET[set] !== 'datastream')) return;
+      if (FILTER_OF_SET[set] === 'datastream') stale.add(id);
       const ids = noted.get(set) ?? new Set();
       ids.add(id);
       noted.set(set, ids);
@@ -163,7 +180,14 @@ export async function openDirectory(handle: DatabaseHandle, logger: Logger): Pro
       handlers.add(handleIds);
       return () => handlers.delete(handleIds);
     },
+    reload: () => {
+      for (const id of streams.keys()) directory.noteChange({ set: 'Datastreams', id, kind: 'updated' });
+      reloading = read({ by: 'all' })
+        .then(tell)
+        .catch((error: unknown) => logger.error({ err: error }, 'the datastreams could not be read again'));
+    },
     settled: async () => {
+      await reloading;
       while (refreshing !== undefined) await refreshing;
     },
   };

@@ -1,4 +1,5 @@
 import type { Refusal } from '../../kernel/index.ts';
+import type { ObservationRow } from './observation-row.ts';
 import type { Stream } from './stream.ts';
 
 /** Whoever waits for some drafts to become durable. */
@@ -38,4 +39,25 @@ export interface Draft {
 /** Two drafts of one stream and time are the same reading when everything but resultTime is equal. */
 export function isSameReading(a: Draft, b: Draft): boolean {
   return a.phenomenonMs === b.phenomenonMs && a.exact === b.exact && a.extra === b.extra && (a.value === b.value || (a.value !== null && b.value !== null && Object.is(a.value, b.value))) && (a.phenomenonEndMs === b.phenomenonEndMs || (Number.isNaN(a.phenomenonEndMs) && Number.isNaN(b.phenomenonEndMs)));
+}
+
+/** A stored observation as the draft that it was. */
+export function draftOf(stream: Stream, row: ObservationRow): Draft {
+  const ms = (at: Date | null): number => at?.getTime() ?? NaN;
+  return {
+    stream,
+    phenomenonMs: ms(row.phenomenon_start),
+    phenomenonEndMs: ms(row.phenomenon_end),
+    resultTimeMs: ms(row.result_time),
+    arrivalMs: ms(row.arrived),
+    value: row.result_number,
+    exact: row.result_json,
+    extra: row.extra === null ? null : JSON.stringify(row.extra),
+    valid: row.valid,
+    hasOwnTime: true,
+    id: row.id,
+    mayBeStored: false,
+    waiter: null,
+    followers: null,
+  };
 }

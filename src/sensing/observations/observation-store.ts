@@ -40,7 +40,20 @@ export async function readLatest(db: Database, streamIds: readonly number[], par
     const here = new Set(found.rows.map((row) => row.stream));
     missing = missing.filter((id) => !here.has(id));
   }
+  for (const row of missing.length === 0 ? [] : await readLatestSealed(db, missing)) {
+    const known = latest.get(row.stream);
+    if (known === undefined || row.phenomenon > known.phenomenonMs) latest.set(row.stream, readingOf(row));
+  }
   return latest;
+}
+
+async function readLatestSealed(db: Database, streamIds: readonly number[]): Promise<ReadingRow[]> {
+  const found = await sql<ReadingRow>`
+    select ${COLUMNS} from unnest(${streamIds}::bigint[]) as s (id)
+      cross join lateral (
+        select * from observation_sealed where datastream_id = s.id and span_last = (select max(last_start) from observation_segment where datastream_id = s.id)
+         order by phenomenon_start desc, id desc limit 1) o`.execute(db);
+  return found.rows;
 }
 
 /** The newest reading of every stream with phenomenon and arrival up to `atMs`, at most two days old. */
@@ -50,7 +63,7 @@ export async function readLatestAt(db: Database, streamIds: readonly number[], a
   const found = await sql<ReadingRow>`
     select ${COLUMNS} from unnest(${streamIds}::bigint[]) as s (id)
       cross join lateral (
-        select * from observation where datastream_id = s.id and phenomenon_start between ${from} and ${until} and arrived <= ${until}
+        select * from observation where datastream_id = s.id and phenomenon_start between ${from} and ${until} and span_last >= ${from} and span_first <= ${until} and arrived <= ${until}
          order by phenomenon_start desc, id desc limit 1) o`.execute(db);
   return new Map(found.rows.map((row) => [row.stream, readingOf(row)]));
 }
@@ -59,7 +72,7 @@ export async function readLatestAt(db: Database, streamIds: readonly number[], a
 export async function readSeries(db: Database, streamId: number, fromMs: number, toMs: number, limit: number): Promise<Reading[]> {
   const found = await sql<ReadingRow>`
     select ${COLUMNS} from observation o
-     where o.datastream_id = ${streamId} and o.phenomenon_start >= ${new Date(fromMs)} and o.phenomenon_start < ${new Date(toMs)}
+     where o.datastream_id = ${streamId} and o.phenomenon_start >= ${new Date(fromMs)} and o.phenomenon_start < ${new Date(toMs)} and o.span_last >= ${new Date(fromMs)} and o.span_first < ${new Date(toMs)}
      order by o.phenomenon_start, o.id limit ${limit}`.execute(db);
   return found.rows.map(readingOf);
 }
@@ -81,7 +94,7 @@ export async function* readHistory(handle: DatabaseHandle, streamIds: readonly n
     for (let windowMs = fromMs; windowMs < toMs; windowMs = endMs) {
       endMs = Math.min(windowMs + step_ms, toMs);
       // times in which nothing arrived are passed in steps that double
-      const any = await client.query<{ any: boolean }>('select exists (select 1 from observation where datastream_id = any($1::bigint[]) and arrived >= $2 and arrived < $3) as any', [streamIds, new Date(windowMs), new Date(endMs)]);
+      const any = await client.query<{ any: boolean }>('select exists (select 1 from observation where datastream_id = any($1::bigint[]) and arrived >= $2 and arrived < $3 and arrived_high >= $2 and arrived_low < $3) as any', [streamIds, new Date(windowMs), new Date(endMs)]);
       if (any.rows[0]?.any !== true) {
         step_ms *= 2;
         continue;
@@ -95,7 +108,7 @@ export async function* readHistory(handle: DatabaseHandle, streamIds: readonly n
       await client.query(
         `declare history no scroll cursor for
          select o.datastream_id as stream, floor(extract(epoch from o.phenomenon_start) * 1000)::float8 as phenomenon, floor(extract(epoch from o.arrived) * 1000)::float8 as arrived, o.result_number as value, o.valid
-           from observation o where o.datastream_id = any($1::bigint[]) and o.arrived >= $2 and o.arrived < $3 and o.phenomenon_start <= $4 order by o.arrived, o.id`,
+           from observation o where o.datastream_id = any($1::bigint[]) and o.arrived >= $2 and o.arrived < $3 and o.arrived_high >= $2 and o.arrived_low < $3 and o.phenomenon_start <= $4 order by o.arrived, o.id`,
         [streamIds, new Date(windowMs), new Date(endMs), new Date(endMs + futureMs)],
       );
       for (;;) {

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Clock } from '../../kernel/index.ts';
 import type { DatabaseHandle, Logger } from '../../platform/index.ts';
 
-/** The day partitions of table `observation`. */
+/** The day partitions of table `observation_hot`. */
 export interface Partitions {
   /** Makes the partition of the UTC day (days since 1970), unless it stands. */
   ensure(day: number): Promise<void>;
@@ -10,6 +10,8 @@ export interface Partitions {
   isKnown(day: number): boolean;
   /** Names of all partitions that may hold rows, newest day first, the one for all other times at the front. */
   names(): readonly string[];
+  /** Notes that the partition of the day was dropped: late rows of it go to the one for all other times. */
+  forget(day: number): void;
   close(): Promise<void>;
 }
 
@@ -27,7 +29,7 @@ const OTHER = 'observation_other';
 export async function openPartitions(handle: DatabaseHandle, clock: Clock, logger: Logger): Promise<Partitions> {
   const known = new Set<number>();
   const making = new Map<number, Promise<void>>();
-  const present = await sql<{ name: string }>`select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'observation'::regclass`.execute(handle.db);
+  const present = await sql<{ name: string }>`select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'observation_hot'::regclass`.execute(handle.db);
   for (const { name } of present.rows) {
     const found = /^observation_(\d{4})(\d{2})(\d{2})$/.exec(name);
     if (found !== null) known.add(dayOf(Date.UTC(Number(found[1]), Number(found[2]) - 1, Number(found[3]))));
@@ -46,8 +48,8 @@ export async function openPartitions(handle: DatabaseHandle, clock: Clock, logge
       await handle.db.transaction().execute(async (trx) => {
         await sql.raw(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`).execute(trx);
         // attaching takes a weaker lock on the whole table than `create table ... partition of`, so reading and storing go on
-        await sql.raw(`create table ${name} (like observation including defaults)`).execute(trx);
-        await sql.raw(`alter table observation attach partition ${name} for values from (${limit(day)}) to (${limit(day + 1)})`).execute(trx);
+        await sql.raw(`create table ${name} (like observation_hot including defaults)`).execute(trx);
+        await sql.raw(`alter table observation_hot attach partition ${name} for values from (${limit(day)}) to (${limit(day + 1)})`).execute(trx);
       });
       standing.add(day);
     } catch (error) {
@@ -83,6 +85,10 @@ export async function openPartitions(handle: DatabaseHandle, clock: Clock, logge
     ensure,
     isKnown: (day) => known.has(day) || isFar(day),
     names: () => [OTHER, ...[...standing].sort((a, b) => b - a).map(nameOf)],
+    forget: (day) => {
+      standing.delete(day);
+      known.add(day);
+    },
     close: async () => {
       clearInterval(timer);
       await refilling;

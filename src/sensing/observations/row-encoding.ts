@@ -24,7 +24,7 @@ export interface CopyBuffer {
   finish(): Buffer;
 }
 
-/** Encodes rows of table `observation` as the messages of one binary COPY. The memory is used again for the next one. */
+/** Encodes rows of table `observation_hot` as the messages of one binary COPY. The memory is used again for the next one. */
 export function createCopyBuffer(): CopyBuffer {
   let buffer = Buffer.allocUnsafe(FIRST_CAPACITY_BYTES);
   let view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);

@@ -6,6 +6,10 @@ export interface StreamRow {
   readonly name: string;
   readonly observation_type: string;
   readonly unit: string | null;
+  /** Observation types of the elements; null for a plain Datastream. */
+  readonly element_types: readonly string[] | null;
+  /** resultType as 2.0 stated it (migrations/0061). */
+  readonly stated_result_type: unknown;
   readonly properties: Readonly<Record<string, unknown>>;
   readonly purpose: string;
   readonly thing_id: number;
@@ -31,7 +35,7 @@ export async function readStreams(db: Database, filter: StreamFilter): Promise<S
     observed_property: sql`d.observed_property_id = any(${ids}::bigint[])`,
   }[filter.by];
   const found = await sql<StreamRow>`
-    select d.id, d.name, d.observation_type, d.unit_of_measurement ->> 'symbol' as unit, d.properties, d.purpose, d.thing_id, d.feature_id,
+    select d.id, d.name, d.observation_type, d.unit_of_measurement ->> 'symbol' as unit, d.multi -> 'types' as element_types, d.stated_result_type, d.properties, d.purpose, d.thing_id, d.feature_id,
            t.name as thing_name, t.properties ->> 'kind' as thing_kind, p.name as property_name, p.properties ->> 'key' as property_key, l.location
       from datastream d
       join thing t on t.id = d.thing_id
@@ -61,14 +65,14 @@ export async function ensureDefaultFeatures(handle: DatabaseHandle, streamIds: r
     await sql`
       with made as (
         select l.*, nextval(pg_get_serial_sequence('feature_of_interest', 'id')) as feature_id
-          from location l where l.id = any(${locationIds}::bigint[]) and not exists (select 1 from location_feature f where f.location_id = l.id)),
+          from location l where l.id = any(${locationIds}::bigint[]) and not exists (select 1 from location_feature f where f.location_id = l.id and f.present)),
       features as (
         insert into feature_of_interest (id, name, description, encoding_type, feature, bbox, properties)
         select feature_id, name, description, encoding_type, location, bbox, '{}' from made)
       insert into location_feature (location_id, feature_id) select id, feature_id from made`.execute(trx);
     const set = await sql<{ id: number; feature_id: number }>`
       update datastream d set feature_id = coalesce(d.feature_id, f.feature_id)
-        from unnest(${placed.rows.map((row) => row.id)}::bigint[], ${placed.rows.map((row) => row.location_id)}::bigint[]) as p (id, location_id) join location_feature f on f.location_id = p.location_id
+        from unnest(${placed.rows.map((row) => row.id)}::bigint[], ${placed.rows.map((row) => row.location_id)}::bigint[]) as p (id, location_id) join location_feature f on f.location_id = p.location_id and f.present
        where d.id = p.id returning d.id, d.feature_id`.execute(trx);
     return new Map(set.rows.map((row) => [row.id, row.feature_id]));
   });

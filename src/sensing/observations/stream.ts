@@ -5,8 +5,14 @@ import type { Draft } from './draft.ts';
 /** What the ingest path holds in memory of a datastream; one object a datastream, changed in place. */
 export interface Stream {
   readonly id: number;
+  /** A MultiDatastream: its results are lists. */
+  isMulti: boolean;
+  /** Deleted; readings of it that are still under way are removed when they are stored. */
+  isGone: boolean;
   info: StreamInfo;
   registration: GateRegistration;
+  /** Component of SWE Common that results must fit; null when the registration says all. */
+  structure?: Readonly<Record<string, unknown>> | null;
   /** Names that `parameters` of an observation may carry: Datastream properties.parameters. */
   parameters: readonly string[];
   /** Default FeatureOfInterest; null until the first reading makes it from the Thing's Location (18-088 §10.2.1). */

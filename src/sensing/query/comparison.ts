@@ -1,6 +1,6 @@
 import { allOf, frag, raw, type Fragment } from './fragment.ts';
 import type { Comparison } from './syntax.ts';
-import { castTo, TYPE_WORDS, type ScalarType, type Value } from './value.ts';
+import { castTo, jsonOf, TYPE_WORDS, type ScalarType, type Value } from './value.ts';
 
 const OPERATORS: Readonly<Record<Comparison, string>> = { eq: '=', ne: 'is distinct from', gt: '>', ge: '>=', lt: '<', le: '<=' };
 const MIRRORED: Readonly<Record<Comparison, Comparison>> = { eq: 'eq', ne: 'ne', gt: 'lt', ge: 'le', lt: 'gt', le: 'ge' };
@@ -12,17 +12,17 @@ const MIRRORED: Readonly<Record<Comparison, Comparison>> = { eq: 'eq', ne: 'ne',
 export function compare(op: Comparison, left: Value, right: Value, bothVary: boolean): Fragment | string {
   if (right.type === 'null') return compareWithNull(op, left);
   if (left.type === 'null') return compareWithNull(op, right);
-  if (left.type === 'interval' || right.type === 'interval') return compareTimes(op, left, right);
-  if (left.type === 'json' && right.type === 'json') return frag`${left.sql} ${raw(OPERATORS[op])} ${right.sql}`;
-  if (left.type === 'json') return compareJson(op, left, right);
-  if (right.type === 'json') return compareJson(MIRRORED[op], right, left);
+  if (left.type === 'interval' || right.type === 'interval') return compareTimes(op, left, right, bothVary);
+  if (left.type === 'json' && right.type === 'json') return compareTwoJson(op, left, right);
+  if (left.type === 'json') return compareJson(op, left, right, bothVary);
+  if (right.type === 'json') return compareJson(MIRRORED[op], right, left, bothVary);
   if (left.type === 'geometry' || left.type === 'stored-geometry' || right.type === 'geometry' || right.type === 'stored-geometry') return 'geometries are compared with st_within, st_intersects or geo.distance';
   if (left.type !== right.type) return `${TYPE_WORDS[left.type]} cannot be compared with ${TYPE_WORDS[right.type]}${left.type === 'date' || right.type === 'date' ? '; write date(…) or a time with its zone' : ''}`;
   const operator = op === 'eq' && bothVary ? 'is not distinct from' : OPERATORS[op];
   return frag`${left.sql} ${raw(operator)} ${right.sql}`;
 }
 
-function compareWithNull(op: Comparison, value: Value): Fragment | string {
+function compareWithNull(op: Comparison, value: Value): Fragment {
   if (op !== 'eq' && op !== 'ne') return raw('false');
   const is = raw(op === 'eq' ? 'is null' : 'is not null');
   switch (value.type) {
@@ -33,37 +33,51 @@ function compareWithNull(op: Comparison, value: Value): Fragment | string {
     case 'json':
       return op === 'eq' ? frag`coalesce(${value.sql} = 'null'::jsonb, true)` : frag`coalesce(${value.sql} <> 'null'::jsonb, false)`;
     case 'geometry':
+      return raw(op === 'eq' ? 'false' : 'true');
     case 'stored-geometry':
-      return 'a geometry cannot be compared with null';
+      return frag`${jsonOf(value.stored)} ${is}`;
     default:
       return frag`${value.sql} ${is}`;
   }
 }
 
-function compareJson(op: Comparison, json: Value & { type: 'json' }, other: Value): Fragment | string {
+type JsonValue = Value & { readonly type: 'json' };
+
+function compareJson(op: Comparison, json: JsonValue, other: Value, bothVary: boolean): Fragment | string {
   const cast = castTo(json, other.type as ScalarType);
   if (cast === null || !('sql' in other)) return `a JSON property holds texts, numbers, true and false; it cannot be compared with ${TYPE_WORDS[other.type]}`;
-  return frag`${cast} ${raw(OPERATORS[op])} ${other.sql}`;
+  if (!bothVary || (op !== 'eq' && op !== 'ne')) return frag`${cast} ${raw(OPERATORS[op])} ${other.sql}`;
+  // a value of another type is no null
+  const equal = frag`(${cast} = ${other.sql} or (${other.sql} is null and ${compareWithNull('eq', json)}))`;
+  return op === 'eq' ? equal : frag`(${equal} is not true)`;
+}
+
+/** Two JSON values are in an order when both are numbers, texts or truth values; jsonb has one for everything. */
+function compareTwoJson(op: Comparison, left: JsonValue, right: JsonValue): Fragment {
+  const whole = ({ sql }: JsonValue): Fragment => frag`coalesce(${sql}, 'null'::jsonb)`;
+  const operator = raw(OPERATORS[op]);
+  if (op === 'eq' || op === 'ne') return frag`${whole(left)} ${operator} ${whole(right)}`;
+  return frag`(${left.number} ${operator} ${right.number} or ${left.text} ${operator} ${right.text} or ${left.boolean} ${operator} ${right.boolean})`;
 }
 
 /**
- * Intervals: lt and gt mean wholly before and after, le and ge that the ends do not reach beyond. The plain condition
- * on the start comes first because it is the one that an index and the day partitions answer.
+ * Intervals: lt and gt mean wholly before and after, le and ge that the ends do not reach beyond. An end may be the other's
+ * start. The plain condition on the start comes first because it is the one that an index and the day partitions answer.
  */
-function compareTimes(op: Comparison, left: Value, right: Value): Fragment | string {
+function compareTimes(op: Comparison, left: Value, right: Value, bothVary: boolean): Fragment | string {
   const [a, b] = [timesOf(left), timesOf(right)];
   if (a === null || b === null) return `a time cannot be compared with ${TYPE_WORDS[a === null ? left.type : right.type]}; times are written 2026-11-24T06:00:00Z`;
   switch (op) {
     case 'eq':
-      return allOf([frag`${a.start} = ${b.start}`, frag`${a.end} = ${b.end}`]);
+      return bothVary ? frag`(${a.start} is not distinct from ${b.start} and ${a.end} is not distinct from ${b.end})` : allOf([frag`${a.start} = ${b.start}`, frag`${a.end} = ${b.end}`]);
     case 'ne':
       return frag`(${a.start} is distinct from ${b.start} or ${a.end} is distinct from ${b.end})`;
     case 'gt':
-      return left.type === 'interval' && right.type !== 'interval' ? frag`${a.start} > ${b.end}` : frag`(${a.start} >= ${b.end} and ${a.start} > ${b.start})`;
+      return right.type === 'interval' ? frag`(${a.start} >= ${b.end} and ${a.start} > ${b.start})` : frag`${a.start} > ${b.start}`;
     case 'ge':
       return allOf([frag`${a.start} >= ${b.start}`, frag`${a.end} >= ${b.end}`]);
     case 'lt':
-      return allOf([frag`${a.start} < ${b.start}`, right.type === 'interval' ? frag`${a.end} <= ${b.start}` : frag`${a.end} < ${b.start}`]);
+      return allOf([frag`${a.start} < ${b.start}`, frag`${a.end} <= ${b.start}`]);
     case 'le':
       return allOf([frag`${a.start} <= ${b.start}`, frag`${a.end} <= ${b.end}`]);
   }

@@ -1,10 +1,10 @@
-import { findNavigation, findProperty, modelOf, type EntityModel } from '../entities/model.ts';
+import { findNavigation, findProperty, targetOf, type EntityModel, type NavigationModel } from '../entities/model.ts';
 import { compare } from './comparison.ts';
 import { notBuilt, queryFault } from './fault.ts';
 import { allOf, frag, join, raw, type Fragment } from './fragment.ts';
 import { findFunction } from './functions/registry.ts';
 import type { Expression, Literal } from './syntax.ts';
-import { castTo, jsonValue, scalar, SQL_TYPES, TYPE_WORDS, type ScalarType, type Value } from './value.ts';
+import { castTo, jsonOf, jsonValue, scalar, SQL_TYPES, TYPE_WORDS, type ScalarType, type Value } from './value.ts';
 
 /** A table in the FROM list, or in the EXISTS of one condition. */
 interface Source {
@@ -14,6 +14,8 @@ interface Source {
   /** A single target may be missing; a member of a set must be there. */
   readonly many: boolean;
 }
+
+type Lambda = Expression & { readonly kind: 'lambda' };
 
 /** Where the tables of a path are added: the statement itself, or one condition. */
 interface Frame {
@@ -32,6 +34,8 @@ export interface CompileContext {
   readonly nowMs: number;
   /** Names for tables; one counter a statement. */
   readonly nextAlias: () => string;
+  /** What the variables of any() and all() stand for here. */
+  readonly variables: ReadonlyMap<string, Scope | Value>;
 }
 
 export function rootScope(model: EntityModel, alias: string): Scope {
@@ -83,6 +87,10 @@ export function compileValue(expression: Expression, root: Scope, leaf: Frame | 
       if (typeof compared === 'string') throw queryFault(context.option, expression.at, `${compared}.`);
       return scalar('boolean', frag`(${compared})`);
     }
+    case 'in':
+      return scalar('boolean', compileIn(expression, inner, context));
+    case 'lambda':
+      return scalar('boolean', compileLambda(expression, root, context));
     case 'arithmetic':
       return compileArithmetic(expression, inner(expression.left), inner(expression.right), context);
     case 'negate':
@@ -110,41 +118,122 @@ function literalValue(literal: Literal): Value {
       return { type: 'interval', start: frag`${literal.start}::timestamptz`, end: frag`${literal.end}::timestamptz` };
     case 'number':
       return Number.isSafeInteger(literal.value) ? { type: 'number', sql: frag`${literal.value}::bigint`, integer: true } : scalar('number', frag`${literal.value}::double precision`);
+    case 'text':
+      return { type: 'text', sql: frag`${literal.value}::text`, constant: literal.value };
     default:
       return scalar(literal.type, frag`${literal.value}::${raw(SQL_TYPES[literal.type])}`);
   }
 }
 
 function compilePath(steps: readonly string[], at: number, root: Scope, leaf: Frame | null, context: CompileContext): Value {
-  let scope = root;
-  for (const [index, step] of steps.entries()) {
-    const rest = steps.slice(index + 1);
+  const start = startOf(steps, root, context);
+  if ('value' in start) return start.rest.length === 0 ? start.value : subValue(start.value, steps[0] ?? '', start.rest, at, context);
+  let { scope } = start;
+  for (const [index, step] of start.rest.entries()) {
+    const rest = start.rest.slice(index + 1);
     const value = readProperty(scope, step, at, context);
     if (value !== null) return rest.length === 0 ? value : subValue(value, step, rest, at, context);
-    const navigation = findNavigation(scope.model, step);
-    if (navigation === undefined) throw queryFault(context.option, at, `${scope.model.name} has no property or relation ${JSON.stringify(step)}.`);
+    const navigation = relationOf(scope, step, at, context);
     if (rest.length === 0) throw queryFault(context.option, at, `${step} is a relation; name a property of it, such as ${step}/id.`);
     if (navigation.many && leaf === null) throw queryFault(context.option, at, `${step} is a set; order by a path of single relations.`);
-    const frame: Frame = navigation.many && leaf !== null ? leaf : scope.frame;
-    const key = `${scope.alias}/${step}`;
-    const known: Scope | undefined = frame.scopes.get(key);
-    if (known !== undefined) {
-      scope = known;
-      continue;
-    }
-    const alias = context.nextAlias();
-    const model = modelOf(navigation.target);
-    const on = navigation.key === undefined ? navigation.link(alias, raw(`${scope.alias}.id`)) : frag`${raw(alias)}.id = ${navigation.key(scope.alias)}`;
-    frame.sources.push({ table: model.table, alias, on, many: navigation.many });
-    const next: Scope = { alias, model, frame };
-    frame.scopes.set(key, next);
-    scope = next;
+    scope = enter(scope, navigation, navigation.many && leaf !== null ? leaf : scope.frame, context);
   }
   throw queryFault(context.option, at, 'a property is expected.');
 }
 
+/** Where a path begins: at the row itself ($it), or at what a variable stands for. */
+function startOf(steps: readonly string[], root: Scope, context: CompileContext): { readonly scope: Scope; readonly rest: readonly string[] } | { readonly value: Value; readonly rest: readonly string[] } {
+  const [first = '', ...rest] = steps;
+  const bound = context.variables.get(first);
+  if (bound === undefined) return first === '$it' ? { scope: root, rest } : { scope: root, rest: steps };
+  return 'frame' in bound ? { scope: bound, rest } : { value: bound, rest };
+}
+
+function relationOf(scope: Scope, step: string, at: number, context: CompileContext): NavigationModel {
+  const navigation = findNavigation(scope.model, step);
+  if (navigation === undefined) throw queryFault(context.option, at, `${scope.model.name} has no property or relation ${JSON.stringify(step)}.`);
+  return navigation;
+}
+
+/** Adds the table that a relation leads to, once for each path. */
+function enter(scope: Scope, navigation: NavigationModel, frame: Frame, context: CompileContext): Scope {
+  const key = `${scope.alias}/${navigation.name}`;
+  const known = frame.scopes.get(key);
+  if (known !== undefined) return known;
+  const next: Scope = { ...memberOf(scope.model, navigation, context), frame };
+  frame.sources.push({ table: next.model.table, alias: next.alias, on: linkOf(scope, navigation, next.alias), many: navigation.many });
+  frame.scopes.set(key, next);
+  return next;
+}
+
+const memberOf = (model: EntityModel, navigation: NavigationModel, context: CompileContext): Pick<Scope, 'alias' | 'model'> => ({ alias: context.nextAlias(), model: targetOf(model, navigation) });
+
+/** SQL that holds for the rows `alias` that the relation leads to. */
+function linkOf(scope: Scope, navigation: NavigationModel, alias: string): Fragment {
+  return navigation.key === undefined ? navigation.link(alias, raw(`${scope.alias}.id`)) : frag`${raw(alias)}.id = ${navigation.key(scope.alias)}`;
+}
+
+// each level is a subquery over all days; nobody has a use for more
+const LAMBDA_DEPTH = 6;
+
+/** any() and all() over a set or over a JSON list; all() of nothing holds. */
+function compileLambda(lambda: Lambda, root: Scope, context: CompileContext): Fragment {
+  const { steps, at, quantifier, variable, condition } = lambda;
+  if (variable !== null && context.variables.has(variable)) throw queryFault(context.option, at, `the variable ${variable} is taken by the any() or all() around it.`);
+  if (context.variables.size >= LAMBDA_DEPTH) throw queryFault(context.option, at, `any() and all() are nested at most ${String(LAMBDA_DEPTH)} deep.`);
+  const bind = (bound: Scope | Value): Fragment => {
+    if (condition === null || variable === null) return raw('true');
+    const holds = compileCondition(condition, root, { ...context, variables: new Map([...context.variables, [variable, bound]]) });
+    return quantifier === 'any' ? holds : frag`((${holds}) is not true)`;
+  };
+  const exists = (from: Fragment, where: Fragment): Fragment => frag`(${raw(quantifier === 'any' ? '' : 'not ')}exists (select 1 from ${from} where ${where}))`;
+  const overList = (value: Value, name: string, rest: readonly string[]): Fragment => {
+    const list = rest.length === 0 ? value : subValue(value, name, rest, at, context);
+    if (list.type !== 'json') throw queryFault(context.option, at, `${quantifier}() goes over a set or a JSON list, not over ${TYPE_WORDS[list.type]}.`);
+    const alias = context.nextAlias();
+    return exists(frag`jsonb_array_elements(case when jsonb_typeof(${list.sql}) = 'array' then ${list.sql} else '[]'::jsonb end) ${raw(alias)}(item)`, bind(jsonValue(raw(`${alias}.item`))));
+  };
+  const start = startOf(steps, root, context);
+  if ('value' in start) return overList(start.value, steps[0] ?? '', start.rest);
+  let { scope } = start;
+  for (const [index, step] of start.rest.entries()) {
+    const rest = start.rest.slice(index + 1);
+    const value = readProperty(scope, step, at, context);
+    if (value !== null) return overList(value, step, rest);
+    const navigation = relationOf(scope, step, at, context);
+    if (!navigation.many) {
+      scope = enter(scope, navigation, scope.frame, context);
+      continue;
+    }
+    if (rest.length > 0) throw queryFault(context.option, at, `${step} is a set; write ${step}/any(x:x/${rest.join('/')}/${quantifier}(…)).`);
+    const frame: Frame = { sources: [], scopes: new Map() };
+    const member: Scope = { ...memberOf(scope.model, navigation, context), frame };
+    const holds = bind(member);
+    return exists(frag`${raw(member.model.table)} ${raw(member.alias)}${joinsOf(member)}`, allOf([linkOf(scope, navigation, member.alias), holds]));
+  }
+  throw queryFault(context.option, at, `${quantifier}() stands after a set, such as Datastreams/${quantifier}(x:x/id gt 1).`);
+}
+
+/** `x in (1, 2)`: equal to one of them. Literals of one type become one comparison. */
+function compileIn({ left, items, at }: Expression & { kind: 'in' }, inner: (part: Expression) => Value, context: CompileContext): Fragment {
+  const value = inner(left);
+  const literals = items.map((item) => (item.kind === 'literal' ? item.literal : null));
+  if (literals.every((literal) => literal?.type === 'text') && (value.type === 'text' || value.type === 'json')) return frag`(${cast(value, 'text', at, context)} = any(${literals.map((literal) => literal.value)}::text[]))`;
+  if (literals.every((literal) => literal?.type === 'number')) {
+    const numbers = literals.map((literal) => literal.value);
+    if (value.type === 'number' && value.integer === true) return frag`(${value.sql} = any(${numbers.filter((number) => Number.isSafeInteger(number))}::bigint[]))`;
+    if (value.type === 'number' || value.type === 'json') return frag`(${cast(value, 'number', at, context)} = any(${numbers}::double precision[]))`;
+  }
+  const equal = items.map((item) => {
+    const compared = compare('eq', value, inner(item), left.kind !== 'literal' && item.kind !== 'literal');
+    if (typeof compared === 'string') throw queryFault(context.option, item.at, `${compared}.`);
+    return frag`(${compared})`;
+  });
+  return frag`(${join(equal, ' or ')})`;
+}
+
 function readProperty(scope: Scope, name: string, at: number, context: CompileContext): Value | null {
-  if (name === 'id' || name === '@iot.id') return { type: 'number', sql: raw(`${scope.alias}.id`), integer: true };
+  if (scope.model.api.control.isId(name)) return { type: 'number', sql: raw(`${scope.alias}.id`), integer: true };
   const property = findProperty(scope.model, name);
   if (property === undefined) return null;
   if (property.value === null) throw notBuilt(context.option, at, `${name} of ${scope.model.name} cannot be used in a query.`);
@@ -152,7 +241,8 @@ function readProperty(scope: Scope, name: string, at: number, context: CompileCo
 }
 
 function subValue(value: Value, name: string, rest: readonly string[], at: number, context: CompileContext): Value {
-  if (value.type === 'stored-geometry') return jsonValue(frag`(${raw(`${value.stored.alias}.${value.stored.column}`)} #> ${rest}::text[])`);
+  if (value.type === 'stored-geometry') return jsonValue(frag`(${jsonOf(value.stored)} #> ${rest}::text[])`);
+  if (value.type === 'interval' && value.hasParts === true && rest.length === 1 && (rest[0] === 'start' || rest[0] === 'end')) return scalar('instant', value[rest[0]]);
   if (value.type !== 'json') throw queryFault(context.option, at, `${name} has no parts; ${JSON.stringify(rest[0])} cannot be read from it.`);
   return jsonValue(frag`(${value.sql} #> ${rest}::text[])`);
 }

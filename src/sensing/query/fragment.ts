@@ -7,28 +7,39 @@ export interface Fragment {
   readonly values: readonly FragmentValue[];
 }
 
-/** A parameter that must be worked out in process before the statement runs: the ids or the numbers of an answer. */
+/** A parameter that must be worked out in process before the statement runs: a part of an answer. */
 export interface Pending {
   readonly pending: GeometryQuestion;
   readonly part: keyof GeometryAnswer;
 }
 
+/** In forms that the database looks up at once, however many there are: lists are hashed, JSON objects are sorted. */
 export interface GeometryAnswer {
+  /** The rows found; for a question about pairs, empty. */
   readonly ids: readonly number[];
-  /** One a row of `ids`; 0 for a predicate. */
-  readonly numbers: readonly number[];
+  /** The pairs found, each as `id other`. */
+  readonly pairs: readonly string[];
+  /** JSON of the measures by id, or by `id other`. */
+  readonly measures: string;
 }
 
-/** A question to the geometries of one table, answered by code because core PostgreSQL has no exact predicates. */
+/** Rows with `id`, the GeoJSON in `column` and its box in `bbox`: a table, or a select in parentheses. */
+export interface GeometryRows {
+  readonly table: string;
+  readonly column: string;
+}
+
+/** A question to stored geometries, answered by code because core PostgreSQL has no exact predicates. */
 export interface GeometryQuestion {
-  readonly table: 'location' | 'feature_of_interest';
-  readonly column: 'location' | 'feature';
+  readonly rows: GeometryRows;
+  /** Asks about pairs of rows: those whose boxes meet, those of one and the same row, or all. */
+  readonly other: { readonly rows: GeometryRows; readonly pairs: 'meeting' | 'same row' | 'all' } | null;
   /** west, south, east, north: only geometries whose box meets it are read; null reads all. */
   readonly box: readonly [number, number, number, number] | null;
-  /** Leaves plain points out: the database measures those. */
+  /** Leaves plain points (of a pair, two points) out: the database measures those. */
   readonly withoutPoints: boolean;
   /** True keeps the row, a number keeps it with its measure. */
-  readonly test: (geometry: unknown) => boolean | number;
+  readonly test: (geometry: unknown, other: unknown) => boolean | number;
 }
 
 type FragmentValue = Fragment | Pending | Scalar;
@@ -70,7 +81,7 @@ export function toStatement(fragment: Fragment, answers: ReadonlyMap<GeometryQue
     part.values.forEach((value, at) => {
       if (isFragment(value)) text += write(value);
       else {
-        parameters.push(isPending(value) ? (answers.get(value.pending)?.[value.part] ?? []) : value);
+        parameters.push(isPending(value) ? (answers.get(value.pending)?.[value.part] ?? null) : value);
         text += `$${String(parameters.length)}`;
       }
       text += part.texts[at + 1] ?? '';

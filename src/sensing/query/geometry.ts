@@ -144,6 +144,15 @@ export function distance(a: Geometry, b: Geometry): number {
   return Math.min(shortest(a, b), shortest(b, a));
 }
 
+/** Length in degrees of all its lines; null when it holds anything else or no line. */
+export function lengthOf({ points, lines, areas }: Geometry): number | null {
+  if (lines.length === 0 || points.length > 0 || areas.length > 0) return null;
+  return lines.flatMap((line) => pairs(line)).reduce((sum, [from, to]) => sum + Math.hypot(to[0] - from[0], to[1] - from[1]), 0);
+}
+
+/** True when the point lies on one of the parts. */
+export const isOnParts = (geometry: Geometry, point: LonLat): boolean => covers(geometry, point);
+
 type Segment = readonly [LonLat, LonLat];
 
 function verticesOf({ points, lines, areas }: Geometry): LonLat[] {

@@ -1,9 +1,9 @@
 import { LIMITS } from '../../kernel/index.ts';
 import { notBuilt, queryFault } from './fault.ts';
 import { parseFilter, parseOrderby } from './parser.ts';
-import { NO_OPTIONS, type ExpandItem, type QueryOptions } from './syntax.ts';
+import { NO_OPTIONS, RESULT_FORMATS, RESULT_METADATA, type ExpandItem, type QueryOptions, type SelectItem } from './syntax.ts';
 
-const KNOWN_ELSEWHERE = new Set(['$apply', '$search', '$compute', '$format', '$index', '$levels', '$resultMetadata', '$id']);
+const KNOWN_ELSEWHERE = new Set(['$apply', '$search', '$compute', '$format', '$index', '$levels', '$id']);
 
 /**
  * Parses the query part of an address (18-088 §9.3): everything between `?` and the end, still percent-encoded.
@@ -63,7 +63,8 @@ function readOptions(pieces: readonly Piece[], depth: number): QueryOptions {
         options.count = text === 'true';
         break;
       case '$select':
-        options.select = readSelect(text, at);
+        Object.assign(options, readSelect(text, at));
+        if (options.distinct && depth > 0) throw notBuilt(name, at, 'distinct: inside of $expand is not built.');
         break;
       case '$expand':
         options.expand = readExpand(text, at, depth + 1);
@@ -73,8 +74,11 @@ function readOptions(pieces: readonly Piece[], depth: number): QueryOptions {
         break;
       case '$resultFormat':
         if (depth > 0) throw queryFault(name, at, 'it stands at the top only.');
-        if (text !== 'dataArray') throw notBuilt(name, at, `${JSON.stringify(text)} is not built; dataArray is.`);
-        options.resultFormat = 'dataArray';
+        options.resultFormat = oneOf(name, RESULT_FORMATS, text, at);
+        break;
+      case '$resultMetadata':
+        if (depth > 0) throw queryFault(name, at, 'it stands at the top only.');
+        options.metadata = oneOf(name, RESULT_METADATA, text, at);
         break;
       default:
         if (KNOWN_ELSEWHERE.has(name)) throw notBuilt(name, at, 'this option is not built.');
@@ -90,14 +94,29 @@ function readCount(option: string, text: string, at: number): number {
   return Number(text);
 }
 
-function readSelect(text: string, at: number): { name: string; at: number }[] {
-  return splitTop('$select', text, ',', at).map((part) => {
-    const name = part.text.trim();
-    if (name === '') throw queryFault('$select', part.at, 'a name is missing.');
-    if (name.includes('/')) throw notBuilt('$select', part.at, 'selecting parts of a property is not built; select the whole property.');
-    if (name.startsWith('distinct:')) throw notBuilt('$select', part.at, 'distinct: is not built.');
-    return { name, at: part.at };
+function oneOf<T extends string>(option: string, words: readonly T[], text: string, at: number): T {
+  const word = words.find((candidate) => candidate === text);
+  if (word === undefined) throw queryFault(option, at, `it is one of ${words.join(', ')}.`);
+  return word;
+}
+
+const DISTINCT = 'distinct:';
+const SELECTED = 100;
+const SELECTED_DEPTH = 20;
+
+/** `name,properties/a/b` and `distinct:unitOfMeasurement/name`. */
+function readSelect(text: string, at: number): { select: SelectItem[]; distinct: boolean } {
+  const distinct = text.trimStart().startsWith(DISTINCT);
+  const from = distinct ? text.indexOf(DISTINCT) + DISTINCT.length : 0;
+  const select = splitTop('$select', text.slice(from), ',', at + from).map((part): SelectItem => {
+    const [name = '', ...rest] = part.text.trim().split('/');
+    const place = part.at + part.text.length - part.text.trimStart().length;
+    if (name === '' || rest.includes('')) throw queryFault('$select', place, 'a name is missing.');
+    if (rest.length > SELECTED_DEPTH) throw queryFault('$select', place, `a path has at most ${String(SELECTED_DEPTH)} steps.`);
+    return { name, rest, at: place };
   });
+  if (select.length > SELECTED) throw queryFault('$select', at, `at most ${String(SELECTED)} names are taken.`);
+  return { select, distinct };
 }
 
 /** `A,B/C($top=1;$expand=D)`; A/B is A with B expanded in it, and two paths with the same head are one. */

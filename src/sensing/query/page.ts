@@ -1,4 +1,4 @@
-import { findNavigation, findProperty, modelOf, type EntityModel } from '../entities/model.ts';
+import { findNavigation, findProperty, targetOf, type EntityModel, type NaturalOrder } from '../entities/model.ts';
 import { LIMITS } from '../../kernel/index.ts';
 import { compileCondition, compileValue, joinsOf, rootScope, type CompileContext, type Scope } from './compiler.ts';
 import { queryFault } from './fault.ts';
@@ -7,7 +7,7 @@ import type { QueryOptions } from './syntax.ts';
 import { SQL_TYPES, type Value } from './value.ts';
 
 /** One sort key. A page ends at its row's key values, and the next page starts after them (keyset paging). */
-interface SortKey {
+export interface SortKey {
   readonly sql: Fragment;
   readonly type: string;
   readonly descending: boolean;
@@ -24,13 +24,17 @@ export interface PagePlan {
   /** Rows to show; statements ask for one more to know whether there is a next page. */
   readonly rows: number;
   /** The rows in order, with what `rowColumns` names and the key values as text in `keys`; `within` narrows them. */
-  readonly select: (within?: Fragment) => Fragment;
+  readonly select: (within?: Fragment, skip?: number) => Fragment;
+  /** Only `columns` of all rows within, in the order of the sort keys when `ordered`. */
+  readonly among: (columns: Fragment, within: Fragment, ordered: boolean) => Fragment;
   /** How many there are, before $top, $skip and the page. */
   readonly count: Fragment;
   /** Key values of the row that the page starts after. */
   readonly after: readonly (string | null)[] | null;
   /** Only the id decides the order, and nothing narrows the set. */
   readonly everythingById: boolean;
+  /** Nothing narrows the set. */
+  readonly everything: boolean;
   /** Observations by phenomenonTime first, from the first row on; then the newest or oldest days can be read first. */
   readonly byTime: 'asc' | 'desc' | null;
   /** The set is that of a parent. */
@@ -38,7 +42,7 @@ export interface PagePlan {
 }
 
 /** The direct way by time through one datastream is also its order when none is asked for. */
-export type NaturalOrder = 'id' | 'phenomenonTime';
+export type { NaturalOrder } from '../entities/model.ts';
 
 /**
  * Plans a collection: `restrict` says which rows belong to it at all. Throws `Refused` for options that do not fit the
@@ -49,7 +53,7 @@ export function planPage(model: EntityModel, options: QueryOptions, nowMs: numbe
   const nextAlias = (): string => `t${String((aliases += 1))}`;
   const alias = 't0';
   const scope = rootScope(model, alias);
-  const context = (option: string): CompileContext => ({ option, nowMs, nextAlias });
+  const context = (option: string): CompileContext => ({ option, nowMs, nextAlias, variables: new Map() });
   const given = restrict(alias);
   const filter = options.filter === null ? [] : [compileCondition(options.filter, scope, context('$filter'))];
   const where = allOf([...given, ...filter]);
@@ -57,7 +61,7 @@ export function planPage(model: EntityModel, options: QueryOptions, nowMs: numbe
   const keys = sortKeys(options, scope, natural, context('$orderby'));
   const after = options.after === null ? null : readToken(options.after, keys);
   const rows = Math.min(options.top ?? LIMITS.page_default_rows, LIMITS.page_rows);
-  const order = join(keys.map(({ sql, descending, nullable }) => frag`${sql}${raw(descending ? ' desc' : '')}${raw(nullable ? (descending ? ' nulls last' : ' nulls first') : '')}`), ', ');
+  const order = orderOf(keys);
   const from = frag`${raw(model.table)} ${raw(alias)}`;
   const texts = join(keys.map(({ sql }) => frag`(${sql})::text`), ', ');
   return {
@@ -65,34 +69,54 @@ export function planPage(model: EntityModel, options: QueryOptions, nowMs: numbe
     options,
     alias,
     rows,
-    select: (within = raw('true')) =>
-      frag`select ${rowColumns(model, options, alias)}, array[${texts}] as keys from ${from}${joinsOf(scope)} where (${where}) and (${after === null ? raw('true') : isAfter(keys, after)}) and (${within}) order by ${order} limit ${rows + 1}::bigint offset ${options.skip}::bigint`,
+    select: (within = raw('true'), skip = options.skip) =>
+      frag`select ${rowColumns(model, options, alias)}, array[${texts}] as keys from ${from}${joinsOf(scope)} where (${where}) and (${after === null ? raw('true') : isAfter(keys, after)}) and (${within}) order by ${order} limit ${rows + 1}::bigint offset ${skip}::bigint`,
+    among: (columns, within, ordered) => frag`select ${columns} from ${from}${joinsOfFilter} where (${where}) and (${within})${ordered ? frag` order by ${raw(alias)}.phenomenon_start${raw(keys[0]?.descending === true ? ' desc' : '')}` : raw('')}`,
     count: frag`select count(*) as count from ${from}${joinsOfFilter} where ${where}`,
     after,
-    byTime: model.set === 'Observations' && keys[0]?.isTime === true && options.skip === 0 ? (keys[0].descending ? 'desc' : 'asc') : null,
+    byTime: model.set === 'Observations' && keys[0]?.isTime === true ? (keys[0].descending ? 'desc' : 'asc') : null,
     restricted: given.length > 0,
-    everythingById: given.length === 0 && filter.length === 0 && keys.length === 1 && options.skip === 0,
+    everything: given.length === 0 && filter.length === 0,
+    everythingById: given.length === 0 && filter.length === 0 && keys.length === 1,
   };
+}
+
+/** The sort of `keys`: null is the least (18-088 §9.3.3.2). */
+export function orderOf(keys: readonly SortKey[]): Fragment {
+  return join(keys.map(({ sql, descending, nullable }) => frag`${sql}${raw(descending ? ' desc' : '')}${raw(nullable ? (descending ? ' nulls last' : ' nulls first') : '')}`), ', ');
 }
 
 /** Checks names and expressions of every level before anything is read, also of those that would have no rows. */
 export function checkOptions(model: EntityModel, options: QueryOptions, nowMs: number, single: boolean): void {
   if (single) refuseSetOptions(options);
-  else planPage(model, options, nowMs, () => []);
-  for (const { name, at } of options.select ?? []) {
-    const known = name === 'id' || name === '@iot.id' || name === '@iot.selfLink' || findProperty(model, name) !== undefined || findNavigation(model, name) !== undefined;
-    if (!known) throw queryFault('$select', at, `${model.name} has no property ${JSON.stringify(name)}.`);
-  }
+  else planPage(model, { ...options, after: null }, nowMs, () => []); // the place in the set is checked with the order of the set itself
+  checkSelect(model, options);
   for (const { name, at, options: nested } of options.expand) {
     const navigation = findNavigation(model, name);
     if (navigation === undefined) throw queryFault('$expand', at, `${model.name} has no relation ${JSON.stringify(name)}.`);
-    checkOptions(modelOf(navigation.target), nested, nowMs, !navigation.many);
+    checkOptions(targetOf(model, navigation), nested, nowMs, !navigation.many);
   }
 }
 
+function checkSelect(model: EntityModel, { select, distinct }: QueryOptions): void {
+  for (const { name, rest, at } of select ?? []) {
+    const property = findProperty(model, name);
+    const isId = model.api.control.isId(name);
+    const known = isId || name === model.api.control.selfLink || property !== undefined || findNavigation(model, name) !== undefined;
+    if (!known) throw queryFault('$select', at, `${model.name} has no property ${JSON.stringify(name)}.`);
+    const type = property?.value?.('t0').type;
+    if (rest.length > 0 && type !== 'json' && type !== 'stored-geometry') throw queryFault('$select', at, `${name} has no parts; ${JSON.stringify(rest[0])} cannot be read from it.`);
+    if (distinct && !isId && type === undefined) throw queryFault('$select', at, `distinct: takes properties, not ${JSON.stringify(name)}.`);
+  }
+}
+
+/** What may narrow or shape a single entity; everything else is about sets. */
+const OF_ONE = new Set(['$select', '$expand', '$resultMetadata']);
+
 function refuseSetOptions(options: QueryOptions): void {
-  const wrong = options.texts.find(([name]) => name !== '$select' && name !== '$expand');
-  if (wrong !== undefined) throw queryFault(wrong[0], 0, 'a single entity takes $select and $expand only.');
+  const wrong = options.texts.find(([name]) => !OF_ONE.has(name));
+  if (wrong !== undefined) throw queryFault(wrong[0], 0, `a single entity takes ${[...OF_ONE].join(', ')} only.`);
+  if (options.distinct) throw queryFault('$select', 0, 'distinct: is for sets.');
 }
 
 /** The columns that the shown properties need, and the targets of single relations that are expanded. */
@@ -114,7 +138,7 @@ function sortKeys(options: QueryOptions, scope: Scope, natural: NaturalOrder, co
   const keys: SortKey[] = options.orderby.map(({ expression, descending }) => {
     const plain = expression.kind === 'path' && expression.steps.length === 1 ? expression.steps[0] : undefined;
     const property = plain === undefined ? undefined : findProperty(scope.model, plain);
-    const nullable = !(plain === 'id' || plain === '@iot.id' || property?.nullable === false);
+    const nullable = !((plain !== undefined && scope.model.api.control.isId(plain)) || property?.nullable === false);
     const value = compileValue(expression, scope, null, context);
     const sorted = sortable(value);
     if (sorted === null) throw queryFault('$orderby', expression.at, 'this cannot be put in order.');
@@ -122,8 +146,9 @@ function sortKeys(options: QueryOptions, scope: Scope, natural: NaturalOrder, co
   });
   const time = scope.model.set === 'Observations' && natural === 'phenomenonTime' && keys.length === 0;
   if (time) keys.push({ sql: raw(`${scope.alias}.phenomenon_start`), type: 'timestamptz', descending: false, nullable: false, isTime: true });
+  if (typeof natural === 'function' && keys.length === 0) keys.push({ sql: natural(scope.alias), type: 'bigint', descending: false, nullable: false });
   // the id makes the order total; nothing after it can matter
-  const byId = options.orderby.findIndex(({ expression }) => expression.kind === 'path' && expression.steps.length === 1 && (expression.steps[0] === 'id' || expression.steps[0] === '@iot.id'));
+  const byId = options.orderby.findIndex(({ expression }) => expression.kind === 'path' && expression.steps.length === 1 && scope.model.api.control.isId(expression.steps[0] ?? ''));
   if (byId >= 0) return keys.slice(0, byId + 1);
   keys.push({ sql: raw(`${scope.alias}.id`), type: 'bigint', descending: keys.at(-1)?.descending ?? false, nullable: false });
   return keys;
@@ -149,7 +174,7 @@ export function writeToken(keys: readonly (string | null)[]): string {
   return Buffer.from(JSON.stringify(keys)).toString('base64url');
 }
 
-function readToken(token: string, keys: readonly SortKey[]): (string | null)[] {
+export function readToken(token: string, keys: readonly SortKey[]): (string | null)[] {
   let value: unknown = null;
   try {
     value = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
@@ -164,7 +189,7 @@ function readToken(token: string, keys: readonly SortKey[]): (string | null)[] {
   return value as (string | null)[];
 }
 
-function isAfter(keys: readonly SortKey[], values: readonly (string | null)[]): Fragment {
+export function isAfter(keys: readonly SortKey[], values: readonly (string | null)[]): Fragment {
   const [first, ...rest] = keys.map((key, at) => ({ ...key, text: values[at] ?? null }));
   if (first === undefined) return raw('true');
   const typed = (key: { text: string | null; type: string }): Fragment => frag`${key.text}::text::${raw(key.type)}`;

@@ -5,7 +5,7 @@ import { parseQuery } from './options.ts';
 import { parseFilter } from './parser.ts';
 import { ARITHMETIC, COMPARISONS, type Expression, type Literal } from './syntax.ts';
 
-const name = fc.stringMatching(/^[a-z][a-zA-Z0-9_]{0,8}$/).filter((text) => !['null', 'true', 'false', 'not', 'and', 'or', 'asc', 'desc', ...COMPARISONS, ...ARITHMETIC].includes(text));
+const name = fc.stringMatching(/^[a-z][a-zA-Z0-9_]{0,8}$/).filter((text) => !['null', 'true', 'false', 'not', 'and', 'or', 'in', 'any', 'all', 'asc', 'desc', ...COMPARISONS, ...ARITHMETIC].includes(text));
 const literal: fc.Arbitrary<Literal> = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }).map((value): Literal => ({ type: 'number', value })),
   fc.string({ unit: 'grapheme', maxLength: 12 }).map((value): Literal => ({ type: 'text', value })),
@@ -23,6 +23,9 @@ const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
     fc.record({ kind: fc.constant('logic' as const), op: fc.constantFrom('and' as const, 'or' as const), left: tie('expression'), right: tie('expression'), at: fc.constant(0) }),
     fc.record({ kind: fc.constant('not' as const), operand: tie('expression'), at: fc.constant(0) }),
     fc.record({ kind: fc.constant('call' as const), name, args: fc.array(tie('expression'), { maxLength: 3 }), at: fc.constant(0) }),
+    fc.record({ kind: fc.constant('in' as const), left: tie('expression'), items: fc.array(tie('expression'), { minLength: 1, maxLength: 3 }), at: fc.constant(0) }),
+    fc.record({ kind: fc.constant('lambda' as const), quantifier: fc.constantFrom('any' as const, 'all' as const), steps: fc.array(name, { minLength: 1, maxLength: 2 }), variable: name, condition: tie('expression'), at: fc.constant(0) }),
+    fc.array(name, { minLength: 1, maxLength: 2 }).map((steps): Expression => ({ kind: 'lambda', quantifier: 'any', steps, variable: null, condition: null, at: 0 })),
   ),
 }));
 
@@ -38,6 +41,10 @@ function print(part: Expression): string {
       return `(not (${print(part.operand)}))`;
     case 'negate':
       return `- ${print(part.operand)}`;
+    case 'in':
+      return `(${print(part.left)} in (${part.items.map(print).join(', ')}))`;
+    case 'lambda':
+      return `${part.steps.join('/')}/${part.quantifier}(${part.variable === null || part.condition === null ? '' : `${part.variable}: ${print(part.condition)}`})`;
     default:
       return `(${print(part.left)} ${part.op} ${print(part.right)})`;
   }
@@ -91,7 +98,8 @@ describe('the filter parser', () => {
     ["a eq datetime'2020'", 6, 'not a literal'],
     ['a eq 2026-02-30T00:00:00Z', 6, 'not a time'],
     ["location eq geography'POINT(200 1)'", 13, 'longitude'],
-    ['Datastreams/any(d:d/name eq 1)', 1, 'any()'],
+    ['Datastreams/any(d/name eq 1)', 17, 'variable'],
+    ['id in 1', 7, 'list'],
   ])('names the place of the fault in %s', (text, place, word) => {
     expect(() => parseFilter(text)).toThrow(new RegExp(`character ${String(place)}: .*${word.replace(/[()]/g, '\\$&')}`));
   });

@@ -1,5 +1,5 @@
 import { LIMITS } from '../../kernel/index.ts';
-import { notBuilt, queryFault } from './fault.ts';
+import { queryFault } from './fault.ts';
 import { ARITHMETIC, COMPARISONS, type Arithmetic, type Comparison, type Expression, type OrderKey } from './syntax.ts';
 import { tokenize, type Token } from './tokenizer.ts';
 
@@ -87,8 +87,18 @@ function parserOf(option: string, text: string, offset: number): Parser {
   const parseComparison = (): Expression => {
     const left = parseSum();
     const { at } = peek();
+    if (takeWord(['in']) !== null) return node({ kind: 'in', left, items: parseItems(), at });
     const op = takeWord<Comparison>(COMPARISONS);
     return op === null ? left : node({ kind: 'compare', op, left, right: parseSum(), at });
+  };
+  /** The list of `in` (OData 4.01 Part 2 §5.1.1.1.12). */
+  const parseItems = (): Expression[] => {
+    if (!takePunctuation('(')) throw fault('a list in parentheses is expected after in.');
+    const items: Expression[] = [];
+    do items.push(nested(parseSum));
+    while (takePunctuation(','));
+    if (!takePunctuation(')')) throw fault('the list of in is not closed.');
+    return items;
   };
   const parseSum = (): Expression => parseChain(parseProduct, ['add', 'sub']);
   const parseProduct = (): Expression => parseChain(parseSign, ['mul', 'div', 'mod']);
@@ -117,11 +127,25 @@ function parserOf(option: string, text: string, offset: number): Parser {
       return node({ kind: 'literal', literal: token.literal, at: token.at });
     }
     if (token.kind !== 'name') throw fault('a value is expected here.');
-    if ((COMPARISONS as readonly string[]).includes(token.text) || (ARITHMETIC as readonly string[]).includes(token.text) || token.text === 'and' || token.text === 'or') throw fault(`a value is expected before ${token.text}.`);
+    if ((COMPARISONS as readonly string[]).includes(token.text) || (ARITHMETIC as readonly string[]).includes(token.text) || token.text === 'and' || token.text === 'or' || (token.text === 'in' && !token.call)) throw fault(`a value is expected before ${token.text}.`);
     position += 1;
     if (!token.call) return node({ kind: 'path', steps: token.text.split('/'), at: token.at });
-    if (/\/(any|all)$/.test(token.text)) throw notBuilt(option, token.at, 'any() and all() are not built; a path through a set holds when it holds for at least one of it.');
+    const quantifier = /^(.+)\/(any|all)$/.exec(token.text);
+    if (quantifier?.[1] !== undefined) return parseLambda(quantifier[1].split('/'), quantifier[2] === 'all' ? 'all' : 'any', token.at);
     return parseCall(token.text, token.at);
+  };
+  /** OData 4.0 Part 2 §5.1.1.10. */
+  const parseLambda = (steps: readonly string[], quantifier: 'any' | 'all', at: number): Expression => {
+    takePunctuation('(');
+    const token = peek();
+    if (token.kind !== 'variable') {
+      if (quantifier === 'any' && takePunctuation(')')) return node({ kind: 'lambda', quantifier, steps, variable: null, condition: null, at });
+      throw fault(`${quantifier}() takes a variable and a condition, such as ${steps.join('/')}/${quantifier}(x:x/id gt 1).`);
+    }
+    position += 1;
+    const condition = nested(parseOr);
+    if (!takePunctuation(')')) throw fault(`the parenthesis of ${quantifier}( is not closed.`);
+    return node({ kind: 'lambda', quantifier, steps, variable: token.text, condition, at });
   };
   const parseCall = (name: string, at: number): Expression => {
     takePunctuation('(');

@@ -27,11 +27,27 @@ export type Expression =
   | { readonly kind: 'arithmetic'; readonly op: Arithmetic; readonly left: Expression; readonly right: Expression; readonly at: number }
   | { readonly kind: 'logic'; readonly op: 'and' | 'or'; readonly left: Expression; readonly right: Expression; readonly at: number }
   | { readonly kind: 'not'; readonly operand: Expression; readonly at: number }
-  | { readonly kind: 'negate'; readonly operand: Expression; readonly at: number };
+  | { readonly kind: 'negate'; readonly operand: Expression; readonly at: number }
+  | { readonly kind: 'in'; readonly left: Expression; readonly items: readonly Expression[]; readonly at: number }
+  /** `Datastreams/any(d:d/name eq 'x')`; without a variable, whether there is any member at all. */
+  | { readonly kind: 'lambda'; readonly quantifier: 'any' | 'all'; readonly steps: readonly string[]; readonly variable: string | null; readonly condition: Expression | null; readonly at: number };
 
 export interface OrderKey {
   readonly expression: Expression;
   readonly descending: boolean;
+}
+
+export const RESULT_FORMATS = ['dataArray', 'CSV', 'GeoJSON'] as const;
+export type ResultFormat = (typeof RESULT_FORMATS)[number];
+/** Control information of an answer: all of it, only what paging and linking need, or only counts and next links. */
+export const RESULT_METADATA = ['full', 'minimal', 'none'] as const;
+export type ResultMetadata = (typeof RESULT_METADATA)[number];
+
+/** `properties/a/b` has the name `properties` and the rest `a`, `b`. */
+export interface SelectItem {
+  readonly name: string;
+  readonly rest: readonly string[];
+  readonly at: number;
 }
 
 export interface ExpandItem {
@@ -49,13 +65,16 @@ export interface QueryOptions {
   readonly skip: number;
   readonly count: boolean;
   /** Null selects everything. */
-  readonly select: readonly { readonly name: string; readonly at: number }[] | null;
+  readonly select: readonly SelectItem[] | null;
+  /** `$select=distinct:`, which answers the different combinations of the selected values instead of entities. */
+  readonly distinct: boolean;
   readonly expand: readonly ExpandItem[];
   /** Where the page before this one ended. */
   readonly after: string | null;
-  readonly resultFormat: 'dataArray' | null;
+  readonly resultFormat: ResultFormat | null;
+  readonly metadata: ResultMetadata;
   /** Names and decoded texts as they were sent, for the next link. */
   readonly texts: readonly (readonly [name: string, text: string])[];
 }
 
-export const NO_OPTIONS: QueryOptions = { filter: null, orderby: [], top: null, skip: 0, count: false, select: null, expand: [], after: null, resultFormat: null, texts: [] };
+export const NO_OPTIONS: QueryOptions = { filter: null, orderby: [], top: null, skip: 0, count: false, select: null, distinct: false, expand: [], after: null, resultFormat: null, metadata: 'full', texts: [] };

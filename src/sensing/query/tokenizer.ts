@@ -8,6 +8,8 @@ export type Token =
   /** A name or a path; `call` when an opening parenthesis follows at once. */
   | { readonly kind: 'name'; readonly text: string; readonly call: boolean; readonly at: number }
   | { readonly kind: 'punctuation'; readonly text: '(' | ')' | ',' | '-'; readonly at: number }
+  /** `d:` after the parenthesis of any( or all(. */
+  | { readonly kind: 'variable'; readonly text: string; readonly at: number }
   | { readonly kind: 'end'; readonly at: number };
 
 // Some clients send a blank as '+'; outside of a literal it can mean nothing else here.
@@ -18,6 +20,8 @@ const TIME = /\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?![\w:])/y;
 const NUMBER = /-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])/iy;
 // Keys of JSON properties may hold digits, hyphens and dots; OData has no minus operator, so a hyphen inside a name is part of it.
 const NAME = /[\p{L}_@$][\p{L}\p{N}_.\-@:]*(?:\/[\p{L}\p{N}_.\-@:]+)*/uy;
+const LAMBDA = /\/(?:any|all)$/;
+const VARIABLE = /\s*([\p{L}_][\p{L}\p{N}_]*)\s*:/uy;
 const DURATION = /^-?P(?=\d|T\d)(?:\d{1,6}Y)?(?:\d{1,6}M)?(?:\d{1,6}W)?(?:\d{1,6}D)?(?:T(?:\d{1,8}H)?(?:\d{1,8}M)?(?:\d{1,8}(?:\.\d{1,6})?S)?)?$/;
 
 /** Splits the text of one option. Throws `Refused` naming the place. */
@@ -49,6 +53,11 @@ export function tokenize(option: string, text: string, offset = 0): Token[] {
     if (value.startsWith('0000') || parseInstantMs(shortenFraction(value)) === null) throw queryFault(option, start + offset, `${value} is not a time.`);
     return value;
   };
+  const takeVariable = (): void => {
+    const start = at;
+    const found = take(VARIABLE);
+    if (found !== null) tokens.push({ kind: 'variable', text: found.trim().slice(0, -1).trim(), at: start + offset });
+  };
   for (;;) {
     take(BLANK);
     const start = at;
@@ -60,7 +69,9 @@ export function tokenize(option: string, text: string, offset = 0): Token[] {
     }
     if (character === '(' || character === ')' || character === ',') {
       at += 1;
+      const before = tokens.at(-1);
       tokens.push({ kind: 'punctuation', text: character, at: start + offset });
+      if (character === '(' && before?.kind === 'name' && before.call && LAMBDA.test(before.text)) takeVariable();
       continue;
     }
     let found = take(INSTANT);

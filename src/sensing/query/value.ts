@@ -1,20 +1,27 @@
-import { frag, raw, type Fragment } from './fragment.ts';
+import { frag, raw, type Fragment, type GeometryRows } from './fragment.ts';
 import type { Geometry } from './geometry.ts';
 
 export type ScalarType = 'number' | 'text' | 'boolean' | 'instant' | 'date' | 'time' | 'duration';
 
-/** A stored GeoJSON of one row, for exact predicates in process. */
-export interface StoredGeometry {
-  readonly table: 'location' | 'feature_of_interest';
-  readonly column: 'location' | 'feature';
+/**
+ * A stored GeoJSON of the row `alias`, for exact predicates in process. `table` may be a select in parentheses that works
+ * the geometry out (`GeometryRows`); then `json` and `box` are its SQL for one row, else they are columns of the row.
+ */
+export interface StoredGeometry extends GeometryRows {
   readonly alias: string;
+  readonly json?: Fragment;
+  readonly box?: Fragment;
 }
+
+export const jsonOf = ({ json, alias, column }: StoredGeometry): Fragment => json ?? raw(`${alias}.${column}`);
+/** SQL of its box; null where the value is no geometry that can be read. */
+export const boxSqlOf = ({ box, alias }: StoredGeometry): Fragment => box ?? raw(`${alias}.bbox`);
 
 /** A typed piece of SQL: what a path, a literal or a function stands for. SQL null is the null of OData. */
 export type Value =
-  | { readonly type: ScalarType; readonly sql: Fragment; /** bigint rather than double */ readonly integer?: boolean }
+  | { readonly type: ScalarType; readonly sql: Fragment; /** bigint rather than double */ readonly integer?: boolean; /** The text of a literal. */ readonly constant?: string }
   /** `end` equals `start` for an instant. */
-  | { readonly type: 'interval'; readonly start: Fragment; readonly end: Fragment }
+  | { readonly type: 'interval'; readonly start: Fragment; readonly end: Fragment; /** `start` and `end` can be named (OGC 23-019 §9.2.2). */ readonly hasParts?: boolean }
   /** A value whose type only the row knows; each form is null when the value is of another type. */
   | { readonly type: 'json'; readonly sql: Fragment; readonly number: Fragment; readonly text: Fragment; readonly boolean: Fragment; readonly order?: Value }
   | { readonly type: 'geometry'; readonly literal: Geometry }

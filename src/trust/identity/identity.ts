@@ -93,7 +93,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const cookie = { name: secure ? '__Host-clerestory' : 'clerestory', secure };
   const passwords = createPasswords(random, options.passwordCostLog2);
   const passkeys = createPasskeys({ clock, random });
-  const tokens = createTokenBook({ db, key: options.tokenKey, clock });
+  const tokens = createTokenBook({ db, key: options.tokenKey, clock, random });
   const byName = createAttempts(clock, FAILURES_PER_NAME);
   const byAddress = createAttempts(clock, FAILURES_PER_ADDRESS);
   const sessions = new WeakMap<FastifyRequest, StoredSession>();

@@ -1,37 +1,52 @@
-import type { Principal } from '../../contracts/principal.ts';
-import { refuse, type Clock, type Refusal } from '../../kernel/index.ts';
+import type { DeviceBinding, Principal } from '../../contracts/principal.ts';
+import { refuse, type Clock, type Random, type Refusal, type Result } from '../../kernel/index.ts';
 import type { Database } from '../../platform/index.ts';
 import { insertRevokedToken, isTokenRevoked } from './identity-store.ts';
-import { readToken } from './tokens.ts';
+import { mintDeviceToken, readToken, type TokenPrincipal } from './tokens.ts';
 
 const REMEMBERED_LIMIT = 10_000;
 /** Another process's revocation is seen at the latest after this; one's own at once. */
 const REMEMBERED_MS = 30_000;
 
+/** Finds what a device may do; undefined when there is no such device. */
+export type FindDevice = (deviceId: string) => Promise<DeviceBinding | undefined>;
+
 export interface TokenBook {
   authenticate(token: string): Promise<Principal | Refusal>;
   revoke(idOrToken: string): Promise<void>;
+  /** Makes a token for a device; it counts as soon as the device names its id. */
+  mintForDevice(deviceId: string): { readonly id: string; readonly token: string };
+  /** Whom to ask about devices. Until then no token of a device is taken. */
+  bindDevices(find: FindDevice): void;
 }
 
+const revoked = refuse('auth.invalid', 'The bearer token was revoked.').refusal;
+const unbound = refuse('auth.invalid', 'The device of this token does not exist, was revoked, or has a newer token.').refusal;
+
 /** Checks bearer tokens; verified ones are remembered for a while, because ingest asks thousands of times a second. */
-export function createTokenBook(options: { db: Database; key: Uint8Array; clock: Clock }): TokenBook {
-  const { db, key, clock } = options;
+export function createTokenBook(options: { db: Database; key: Uint8Array; clock: Clock; random: Random }): TokenBook {
+  const { db, key, clock, random } = options;
   const remembered = new Map<string, { principal: Principal; untilMs: number }>();
-  const revoked = refuse('auth.invalid', 'The bearer token was revoked.').refusal;
+  let findDevice: FindDevice = () => Promise.resolve(undefined);
+
+  const bind = async ({ deviceId, ...principal }: TokenPrincipal): Promise<Result<Principal>> => {
+    if (deviceId === undefined) return { ok: true, value: principal };
+    const device = await findDevice(deviceId);
+    return device?.tokenId === principal.id ? { ok: true, value: { ...principal, device } } : { ok: false, refusal: unbound };
+  };
   return {
     authenticate: async (token) => {
       const known = remembered.get(token);
-      if (known && known.untilMs > clock.nowMs()) return known.principal;
+      if (known && known.untilMs > clock.nowMs() && isCurrent(known.principal)) return known.principal;
+      remembered.delete(token);
       const read = readToken(token, key);
       if (!read.ok) return read.refusal;
-      if (await isTokenRevoked(db, read.value.id)) {
-        remembered.delete(token);
-        return revoked;
-      }
-      remembered.delete(token); // so that it goes to the end: the map is kept in order of checking
-      remembered.set(token, { principal: read.value, untilMs: clock.nowMs() + REMEMBERED_MS });
+      if (await isTokenRevoked(db, read.value.id)) return revoked;
+      const bound = await bind(read.value);
+      if (!bound.ok) return bound.refusal;
+      remembered.set(token, { principal: bound.value, untilMs: clock.nowMs() + REMEMBERED_MS });
       if (remembered.size > REMEMBERED_LIMIT) remembered.delete(remembered.keys().next().value as string);
-      return read.value;
+      return bound.value;
     },
     revoke: async (idOrToken) => {
       const read = readToken(idOrToken, key);
@@ -39,5 +54,11 @@ export function createTokenBook(options: { db: Database; key: Uint8Array; clock:
       await insertRevokedToken(db, id, new Date(clock.nowMs()));
       for (const [token, { principal }] of remembered) if (principal.id === id) remembered.delete(token);
     },
+    mintForDevice: (deviceId) => mintDeviceToken(key, deviceId, clock, random),
+    bindDevices: (find) => {
+      findDevice = find;
+    },
   };
 }
+
+const isCurrent = ({ id, device }: Principal): boolean => device === undefined || device.tokenId === id;

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemRandom, type Random } from '../../kernel/index.ts';
+import { Refused, systemRandom, type Random } from '../../kernel/index.ts';
 
 const SECRET_BYTES = 32;
 
@@ -21,6 +21,12 @@ export function readOrMakeSecret(dataFolder: string, name: 'root' | 'token', ran
   const secret = Buffer.from(content.trim(), 'base64');
   if (secret.length !== SECRET_BYTES) throw new Error(`${name}.key in the key folder is damaged: restore it from the key backup`);
   return secret;
+}
+
+/** Reads a secret that another process of the city has made. Throws `Refused` when it is not there. */
+export function readSecret(dataFolder: string, name: 'token'): Uint8Array {
+  if (readIfThere(join(dataFolder, 'keys', `${name}.key`)) === null) throw new Refused({ code: 'start.config-invalid', detail: `There is no keys/${name}.key in ${dataFolder}: point CLERESTORY_DATA at the city's data folder, or copy the file from it.`, field: 'data' });
+  return readOrMakeSecret(dataFolder, name);
 }
 
 /** Reads the log's Ed25519 key (PKCS #8, PEM), and makes it when there is none. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LIMITS } from '../kernel/index.ts';
-import { createPacketGuard } from './mqtt.ts';
+import { LIMITS } from '../../kernel/index.ts';
+import { createPacketGuard } from './packet-guard.ts';
 
 function packet(bodyBytes: number): Buffer {
   const head = [0x30];

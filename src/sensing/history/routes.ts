@@ -1,0 +1,73 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { ExportQuery, HistoryOverview, HistoryQuery, HistorySeries, ObservationCorrections, SealedDays } from '../../contracts/history.ts';
+import type { StreamInfo } from '../../contracts/reading.ts';
+import { Refused, unwrap } from '../../kernel/index.ts';
+import type { DatabaseHandle, Http } from '../../platform/index.ts';
+import { exportCsv, exportGeoJson, exportParquet, exportSealedDay, type ExportScope } from './export-store.ts';
+import type { History } from './history.ts';
+
+export interface HistoryRouteDeps {
+  readonly history: History;
+  readonly handle: DatabaseHandle;
+  readonly streams: () => ReadonlyMap<number, StreamInfo>;
+}
+
+const READ = { config: { action: 'sensing.read' as const } };
+const Id = z.strictObject({ id: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) });
+const Day = z.strictObject({ file: z.string().regex(/^\d{4}-\d{2}-\d{2}\.csv$/, 'Name a day, such as 2026-10-01.csv.') });
+const FORMATS = {
+  csv: { type: 'text/csv; charset=utf-8; header=present', open: exportCsv },
+  parquet: { type: 'application/vnd.apache.parquet', open: exportParquet },
+  geojson: { type: 'application/geo+json', open: exportGeoJson },
+} as const;
+// Exports read everything that is asked for and hold a connection each.
+const EXPORTS_AT_ONCE = 3;
+const EVER = { fromMs: Date.parse('0001-01-01T00:00:00Z'), toMs: Date.parse('9999-12-31T23:59:59Z') };
+
+/** /api/history and /api/export: the past of the readings (docs/reference/history.md). */
+export function registerHistoryRoutes(http: Http, { history, handle, streams }: HistoryRouteDeps): void {
+  let open = 0;
+  const streamOf = (id: number): StreamInfo => {
+    const stream = streams().get(id);
+    if (stream === undefined) throw new Refused({ code: 'sensing.no-such-entity', detail: `There is no datastream ${id}.`, field: 'id' });
+    return stream;
+  };
+  /** Sends as fast as the client reads; when it goes away the query ends. */
+  const send = (reply: FastifyReply, type: string, name: string, chunks: AsyncGenerator<Buffer>): FastifyReply => {
+    if (open >= EXPORTS_AT_ONCE) throw new Refused({ code: 'http.overloaded', detail: `${EXPORTS_AT_ONCE} exports are under way.` });
+    open += 1;
+    const body = Readable.from(chunks, { objectMode: false, highWaterMark: 1 << 17 });
+    body.once('close', () => (open -= 1));
+    return reply.header('content-type', type).header('content-disposition', `attachment; filename="${name}"`).send(body);
+  };
+
+  http.get('/api/history', { ...READ, schema: { response: { 200: HistoryOverview } } }, () => history.readOverview());
+  http.get('/api/history/datastreams/:id', { ...READ, schema: { params: Id, querystring: HistoryQuery, response: { 200: HistorySeries } } }, async (request) => {
+    const { from, to, step, timeZone } = request.query;
+    return unwrap(await history.readSeries(streamOf(request.params.id), Date.parse(from), Date.parse(to), step, timeZone));
+  });
+  http.get('/api/history/observations/:id/corrections', { ...READ, schema: { params: Id, response: { 200: ObservationCorrections } } }, (request) => history.readCorrections(request.params.id));
+  http.get('/api/history/days', { ...READ, schema: { response: { 200: SealedDays } } }, () => history.readDays());
+  http.get('/api/history/days/:file', { ...READ, exposeHeadRoute: false, schema: { params: Day } }, async (request, reply) => {
+    const { file } = request.params;
+    const day = unwrap(await history.findDay(file.slice(0, 10)));
+    reply.header('x-content-sha256', day.sha256);
+    return send(reply, FORMATS.csv.type, `observations-${file}`, exportSealedDay(handle, day.fromMs, day.toMs));
+  });
+  http.get('/api/export/observations.:format', { ...READ, exposeHeadRoute: false, schema: { params: z.strictObject({ format: z.enum(['csv', 'parquet', 'geojson']) }), querystring: ExportQuery } }, async (request, reply) => {
+    const { datastreams, from, to } = request.query;
+    const streamIds = datastreams === undefined ? null : datastreams.split(',').map((id) => streamOf(Number(id)).id);
+    const scope: ExportScope = { streamIds, fromMs: from === undefined ? EVER.fromMs : Date.parse(from), toMs: to === undefined ? EVER.toMs : Date.parse(to) };
+    if (scope.fromMs >= scope.toMs) throw new Refused({ code: 'http.invalid', detail: 'from must be before to.', field: 'from' });
+    const { type, open: start } = FORMATS[request.params.format];
+    return send(reply, type, `observations${nameOf(streamIds, from, to)}.${request.params.format}`, start(handle, scope));
+  });
+}
+
+/** `-7-2026-10-01-to-2026-11-01` for one datastream and a span. */
+function nameOf(streamIds: readonly number[] | null, from: string | undefined, to: string | undefined): string {
+  const stream = streamIds?.length === 1 ? `-${streamIds[0]}` : '';
+  return `${stream}${from === undefined ? '' : `-${from.slice(0, 10)}`}${to === undefined ? '' : `-to-${to.slice(0, 10)}`}`;
+}
