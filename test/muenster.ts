@@ -19,10 +19,16 @@ function localOf(atMs: number): string {
   return `${part['year']}-${part['month']}-${part['day']} ${part['hour']}:${part['minute']}`;
 }
 
+const readBefore = new Map<string, number[]>();
+
 /** All instants that a local wall time stands for: two in the repeated hour of autumn, none in the missing one of spring. */
 export function instantsOf(local: string): number[] {
+  const read = readBefore.get(local);
+  if (read !== undefined) return read;
   const asUtcMs = Date.parse(`${local.replace(' ', 'T')}:00Z`);
-  return [asUtcMs - 7_200_000, asUtcMs - 3_600_000].filter((atMs) => localOf(atMs) === local);
+  const instants = [asUtcMs - 7_200_000, asUtcMs - 3_600_000].filter((atMs) => localOf(atMs) === local);
+  readBefore.set(local, instants);
+  return instants;
 }
 
 /** Turns a series in local time into instants: where an hour repeats, the second pass is the later one. */

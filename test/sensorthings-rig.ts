@@ -28,6 +28,8 @@ export interface SensorThingsRig {
   /** Names (or ids) of the entities that the address answers, in its order. */
   list(path: string, property?: string): Promise<unknown[]>;
   create(path: string, body: unknown): Promise<number>;
+  /** Opens MQTT; any password is that of the device. */
+  startMqtt(): Promise<{ port: number }>;
 }
 
 export const ROOT = 'http://city.test/v1.1';
@@ -66,6 +68,7 @@ export async function openSensorThings(startMs = Date.parse('2026-11-24T06:00:00
     handle,
     http,
     clock,
+    startMqtt: () => sensing.startMqtt({ host: '127.0.0.1', port: 0 }),
     send,
     get,
     list: async (path: string, property = 'name') => ((await get(path))['value'] as Json[]).map((entity) => entity[property]),

@@ -58,7 +58,7 @@ test.skipIf(chromium === undefined)('the demo city shows console, wall and resid
   await shoot('wall');
   expect(await accessibilityFaults(page)).toEqual([]);
   await page.emulateMedia({ colorScheme: 'light' });
-  for (const [name, path] of [['front', '/'], ['report', '/report'], ['trust', '/trust'], ['purposes', '/trust/purposes'], ['log', '/trust/log'], ['errors', '/docs/errors'], ['requests', '/requests'], ['people', '/people'], ['sign-in', '/sign-in']] as const) {
+  for (const [name, path] of [['front', '/'], ['report', '/report'], ['trust', '/trust'], ['purposes', '/trust/purposes'], ['log', '/trust/log'], ['errors', '/docs/errors'], ['explore', '/explore'], ['requests', '/requests'], ['people', '/people'], ['sign-in', '/sign-in']] as const) {
     for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]] as const) {
       await page.setViewportSize(viewport);
       await page.goto(path);
