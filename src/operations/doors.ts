@@ -1,3 +1,4 @@
+import type { FeedHealth } from '../contracts/feed.ts';
 import type { Reading, StreamInfo } from '../contracts/reading.ts';
 import type { RuleState } from '../contracts/warning.ts';
 
@@ -10,6 +11,8 @@ export interface SensingDoor {
   latestAt(atMs: number): Promise<ReadonlyMap<number, Reading>>;
   /** [from, to) by phenomenon time, oldest first. */
   readSeries(datastreamId: number, fromMs: number, toMs: number, limit: number): Promise<Reading[]>;
+  /** Health of the feeds of feeds.yaml; left out by what has none. */
+  feedHealth?(): FeedHealth[];
   ingestStats(): { readonly perPlaceKind: ReadonlyMap<string, { readonly perMinute: number }> };
 }
 

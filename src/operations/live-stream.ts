@@ -80,7 +80,7 @@ export async function createLiveStream(deps: {
       if (before !== undefined && before !== streamState(stream, sensing.latest(stream.id), 'ok', nowMs).stale) touch(stream.id);
     }
     for (const id of staleBefore.keys()) if (!sensing.streams().has(id)) staleBefore.delete(id);
-    hub.send('feeds', { feeds: feedsOf(sensing, gate, nowMs) });
+    hub.send('feeds', { feeds: feedsOf(sensing, gate, nowMs), sources: sensing.feedHealth?.() ?? [] });
   };
   sweep();
   const timer = setInterval(sweep, FEEDS_EVERY_MS);

@@ -46,7 +46,7 @@ function registerPictures(http: Http, { sensing, brain, gate, clock }: RouteDeps
   });
   http.get('/api/feeds', { config: { action: 'operations.read' } }, async (): Promise<Feeds> => {
     const nowMs = clock.nowMs();
-    return { asOf: isoOf(nowMs), feeds: feedsOf(sensing, gate, nowMs) };
+    return { asOf: isoOf(nowMs), feeds: feedsOf(sensing, gate, nowMs), sources: sensing.feedHealth?.() ?? [] };
   });
   http.get(
     '/api/datastreams/:id/readings',

@@ -4,7 +4,7 @@ import { chooseLanguage, isLanguage, LANGUAGE_COOKIE } from '#lib/i18n/language.
 import { answerOf, keepCookies } from '#lib/server/inject.ts';
 
 /** Addresses that the server answers itself; everything else is a page. */
-const SERVER_PATHS = /^\/(api|live|v1\.1|open311|log|metrics)(\/|$)/;
+const SERVER_PATHS = /^\/(api|live|v\d\.\d|open311|log|metrics)(\/|$)/;
 
 export const handle: Handle = async ({ event, resolve }) => {
   const theme = event.cookies.get(THEME_COOKIE);

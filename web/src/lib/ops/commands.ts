@@ -49,6 +49,7 @@ export function deskCommands(desk: Desk, hands: DeskHands): Command[] {
     { id: 'keys', title: t('cmd_keys'), keys: ['?'], group: general, run: () => desk.show({ kind: 'keys' }) },
     { id: 'theme', title: t('cmd_theme'), keys: ['b'], group: general, run: () => applyTheme(shownTheme() === 'dark' ? 'light' : 'dark') },
     { id: 'wall', title: t('cmd_wall'), keys: ['w'], group: general, run: () => void goto('/wall') },
+    { id: 'explore', title: t('cmd_explore'), keys: ['d'], group: general, run: () => void goto('/explore') },
     { id: 'escape', title: t('cmd_escape'), keys: ['Escape'], group: general, everywhere: true, run: () => escape(desk) },
   ];
 }

@@ -1,6 +1,7 @@
 import type { City } from '#contracts/common';
 import type { Act, Incident, IncidentDetail, Queue } from '#contracts/incident';
 import type { LiveIncident, LiveReadings } from '#contracts/live';
+import type { FeedHealth } from '#contracts/feed';
 import type { Feed, Feeds, Places, PlaceState } from '#contracts/place';
 import type { Principal } from '#contracts/principal';
 import { call, type Answer, type Problem } from '#lib/api/client.ts';
@@ -39,6 +40,7 @@ export class CityPicture {
   readonly connection: LiveConnection;
 
   feeds: readonly Feed[] = $state.raw([]);
+  sources: readonly FeedHealth[] = $state.raw([]);
   closedToday = $state(0);
   openedId: string | null = $state(null);
   /** Why the opened incident or the past cannot be shown. */
@@ -92,6 +94,7 @@ export class CityPicture {
     this.closedToday = queue.closedToday;
     this.#places = byId(places.places);
     this.feeds = feeds.feeds;
+    this.sources = feeds.sources;
   }
 
   /** Reads queue, places and feeds again; frames that come meanwhile wait and are applied on top. */
@@ -127,7 +130,7 @@ export class CityPicture {
         break;
       }
       case 'feeds':
-        this.feeds = (JSON.parse(frame.data) as Pick<Feeds, 'feeds'>).feeds;
+        ({ feeds: this.feeds, sources: this.sources } = JSON.parse(frame.data) as Pick<Feeds, 'feeds' | 'sources'>);
         break;
       case 'resync':
         void this.reread();

@@ -1,5 +1,6 @@
 import type { Severity } from '#contracts/common';
 import type { IncidentState, LogEntry, Outcome } from '#contracts/incident';
+import type { FeedHealth } from '#contracts/feed';
 import type { Feed } from '#contracts/place';
 import type { RuleState } from '#contracts/warning';
 import { t } from '#lib/i18n/messages.ts';
@@ -20,6 +21,7 @@ export const stateWord = (state: IncidentState): string => t(`state_${state}`);
 export const outcomeWord = (outcome: Outcome): string => t(`outcome_${outcome}`);
 export const ruleStateWord = (state: RuleState): string => t(`rule_${state}`);
 export const feedWord = (state: Feed['state']): string => t(`feed_${state}`);
+export const sourceWord = (state: FeedHealth['state']): string => t(`source_${state}`);
 export const logWord = (kind: LogEntry['kind']): string => t(`log_${kind}`);
 
 /** A kind of place as words: `river_gauge` becomes “River gauge”. */

@@ -1,0 +1,17 @@
+import { call } from '#lib/api/client.ts';
+import { isLanguage, LANGUAGE_COOKIE } from '#lib/i18n/language.ts';
+import type { PageServerLoad } from './$types';
+
+/** Versions of the standard that this server may speak; those that answer are offered. */
+const ROOTS = ['/v1.1', '/v2.0'] as const;
+
+interface Landing {
+  readonly value?: readonly { readonly name: string }[];
+}
+
+export const load: PageServerLoad = async ({ fetch, url, cookies }) => {
+  const language = url.searchParams.get('language');
+  if (language !== null && isLanguage(language)) cookies.set(LANGUAGE_COOKIE, language, { path: '/', maxAge: 31_536_000, sameSite: 'lax', httpOnly: true, secure: url.protocol === 'https:' });
+  const answers = await Promise.all(ROOTS.map(async (root) => ({ root, answer: await call<Landing>(fetch, root) })));
+  return { apis: answers.flatMap(({ root, answer }) => (answer.ok && answer.value.value !== undefined ? [{ root, sets: answer.value.value.map(({ name }) => name) }] : [])) };
+};
