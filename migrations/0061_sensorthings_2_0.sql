@@ -32,12 +32,24 @@ create function forget_stated_result_type() returns trigger language plpgsql as 
 begin
   new.stated_result_type := null;
   new.stated_result_encoding := null;
+  if new.multi is null then
+    delete from datastream_observed_property where datastream_id = new.id and position > 0;
+  end if;
   return new;
 end $$;
 create trigger datastream_stated_result_type before update on datastream for each row
   when (new.stated_result_type is not distinct from old.stated_result_type and new.stated_result_type is not null
-        and (new.observation_type, new.unit_of_measurement, new.multi) is distinct from (old.observation_type, old.unit_of_measurement, old.multi))
+        and (new.observation_type, new.unit_of_measurement, new.multi, new.observed_property_id) is distinct from (old.observation_type, old.unit_of_measurement, old.multi, old.observed_property_id))
   execute function forget_stated_result_type();
+
+-- A record of 2.0 that is no MultiDatastream is about several ObservedProperties; the one that 1.1 sets in their place is the only one then.
+create or replace function keep_observed_property() returns trigger language plpgsql as $$
+begin
+  delete from datastream_observed_property where datastream_id = new.id and position > 0;
+  insert into datastream_observed_property (datastream_id, position, observed_property_id) values (new.id, 0, new.observed_property_id)
+    on conflict (datastream_id, position) do update set observed_property_id = excluded.observed_property_id;
+  return null;
+end $$;
 
 -- a link that the stated resultType does not name comes from 1.1
 create function match_stated_result_type() returns trigger language plpgsql as $$

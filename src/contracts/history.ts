@@ -70,6 +70,14 @@ export const SealedDays = z.object({
 });
 export type SealedDays = z.infer<typeof SealedDays>;
 
+/** GET /api/history/days/2026-10-01.json: SHA-256(nonce ‖ body) is `commit` of the leaf at `index`, and the body names the hash of the CSV. */
+export const SealedDayProof = z.object({
+  day: z.iso.date(),
+  sha256: z.string(),
+  leaf: z.object({ index: z.number().int(), nonce: z.string().describe('hex'), body: z.string() }).nullable(),
+});
+export type SealedDayProof = z.infer<typeof SealedDayProof>;
+
 /** GET /api/history/observations/{id}/corrections: what it was, oldest first. */
 export const ObservationCorrections = z.object({
   observationId: z.number().int(),

@@ -33,7 +33,7 @@ export interface ReadingsDeps {
   readonly authorize: (principal: Principal, action: Action) => boolean;
   readonly publicUrl: () => string;
   /** How old readings are treated; without it none is packed or deleted by itself. */
-  readonly history?: { readonly seal_after_days: number; readonly log: Pick<Trust['log'], 'append'> };
+  readonly history?: { readonly seal_after_days: number; readonly log: Pick<Trust['log'], 'append' | 'readOpening'> };
   /** Creates what stands inside an observation; without it such an observation is refused (501). */
   readonly createInline?: IngestDeps['createInline'];
   /** Hears of senders with a good token, no device, that write to Datastreams which do not exist. */
@@ -223,7 +223,10 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
         for (const day of new Set(drafts.map(({ phenomenonMs }) => Math.floor(phenomenonMs / DAY_MS)))) await partitions.ensure(day);
       },
       store: (drafts) => ingest.store(drafts),
-      removeStored: (drafts) => removeStored(handle, drafts),
+      removeStored: async (drafts) => {
+        await removeStored(handle, drafts);
+        reload(); // the same reading, sent again, must not be found in memory
+      },
       forget: (changes) => {
         for (const { set, id, kind } of changes) if (kind === 'created') directory.noteChange({ set, id, kind: 'deleted' });
       },

@@ -148,7 +148,7 @@ function createHandlers(api: Api, { reads, writes, rendererOf }: EntityParts, pu
       if (target.kind === 'collection' && !target.references) {
         const query = readRemovalQuery(splitUrl(api, request).search);
         const { model } = target.collection;
-        const answer = describeFigures(model, await removeFiltered({ reads, removeTogether: writes.removeTogether }, target.collection, query), query.dryRun);
+        const answer = describeFigures(model, await removeFiltered({ reads, removeTogether: (...chunk) => writes.removeTogether(...chunk) }, target.collection, query), query.dryRun);
         if (!query.dryRun) request.log.info({ ...answer, who: request.principal.pseudonym }, 'entities were deleted by filter');
         return sendJson(reply, answer);
       }

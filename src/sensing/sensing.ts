@@ -58,7 +58,7 @@ export interface Sensing {
 export async function createSensing(deps: SensingDeps): Promise<Sensing> {
   const peers = deps.sharedAs === undefined ? undefined : openPeers({ handle: deps.handle, logger: deps.logger, name: deps.sharedAs });
   const devices = deps.devices === undefined ? undefined : await openDevices({ ...deps, ...deps.devices });
-  const readings = await openReadings({ ...deps, ...(peers === undefined ? {} : { peers }), createInline: (principal, inline) => entities.createInline(principal, inline), ...(devices === undefined ? {} : { noteUnknownSender: devices.noteUnknown }) });
+  const readings = await openReadings({ ...deps, ...(peers === undefined ? {} : { peers }), createInline: (principal, inline) => entities.createInline(principal, inline), ...(devices === undefined ? {} : { noteUnknownSender: (pseudonym: string) => devices.noteUnknown(pseudonym) }) });
   const { handle, clock, purposes, publicUrl } = deps;
   const { ingest } = readings;
   const entities = createEntities({
@@ -66,7 +66,7 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
     clock,
     purposes,
     publicUrl,
-    announce: peers?.announce,
+    announce: peers === undefined ? undefined : (run, changes) => peers.announce(run, changes),
     insertObservations: (...sent) => ingest.takeMany(...sent),
     takeObservation: (...sent) => ingest.takeOne(...sent),
     admitObservation: (...sent) => ingest.check(...sent),
@@ -90,16 +90,25 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
     registerRoutes: async (http) => {
       await readings.registerRoutes(http, (row) => entities.renderObservation(row));
       await entities.registerEntityRoutes(http);
-      registerHistoryRoutes(http, { history: readings.history, handle, streams: readings.streams });
+      registerHistoryRoutes(http, { history: readings.history, handle, streams: () => readings.streams() });
       for (const root of [API_1_1.root, API_2_0.root]) await registerBatchRoutes(http, root, { publicUrl, changeSets: { handle, tell: entities.tell, ...readings.changeSets } });
       await registerCsvImportRoutes(http, { imports, logger: deps.logger });
       if (feeds !== undefined) await registerFeedRoutes(http, { feeds, clock, authorize: deps.authorize });
-      await devices?.registerRoutes(http, { entities, streams: readings.streams, settled: readings.settled, latest: readings.latest, publicUrl, mqttUrl: readings.mqttUrl, disconnect: readings.disconnectDevice });
+      await devices?.registerRoutes(http, {
+        entities,
+        streams: () => readings.streams(),
+        settled: () => readings.settled(),
+        latest: (id) => readings.latest(id),
+        publicUrl,
+        mqttUrl: () => readings.mqttUrl(),
+        disconnect: (deviceId) => readings.disconnectDevice(deviceId),
+      });
     },
     startMqtt: (options) => readings.startMqtt(options, [entities.mqttApi(), entities.mqttApi20()], (principal, topic, payload) => feeds?.takeFromTopic(topic, payload, principal) ?? Promise.resolve(false)),
     ingestStats: () => readings.ingestStats(),
     close: async () => {
       await feeds?.close();
+      await peers?.stopFollowing();
       await readings.close();
       await devices?.close();
       await peers?.close();

@@ -12,6 +12,7 @@ import { createCases, type Cases } from './keys/cases.ts';
 import { readOrMakeSecret, readOrMakeSigningKey } from './keys/key-files.ts';
 import type { Json } from './log/canonical.ts';
 import { registerLogRoutes } from './log/log-routes.ts';
+import { readBody } from './log/log-store.ts';
 import { openLog } from './log/log.ts';
 import { authorize } from './policy.ts';
 import { createPurposes, type Purposes } from './purposes.ts';
@@ -31,6 +32,8 @@ export interface Trust {
   readonly log: {
     /** Appends a leaf that commits to `body` (no personal data); durable when it resolves. Do not await it inside a transaction. */
     append(entry: { kind: string; body: Json }): Promise<{ index: number }>;
+    /** What the leaf commits to, if it is of this kind and concerns no case: with it anybody can check the leaf. Nonce in hex, body as it was hashed. */
+    readOpening(kind: string, index: number): Promise<{ nonce: string; body: string } | null>;
     status(): LogStatus;
   };
   /** Makes the code of a one-time link for an account; the page /invite/CODE accepts it. */
@@ -76,7 +79,7 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
       purposes,
       gate,
       cases,
-      log: { append: async ({ kind, body }) => ({ index: await log.appendBody(kind, body) }), status },
+      log: { append: async ({ kind, body }) => ({ index: await log.appendBody(kind, body) }), readOpening: (kind, index) => readOpening(handle, kind, index), status },
       createInvitation: async (positions, name, lifetime_ms) => (await identity.invite({ positions, name, lifetime_ms })).code,
       hasAdministrator: () => hasAdministrator(handle.db),
       registerRoutes: async (http) => {
@@ -93,4 +96,9 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
     await log.close();
     throw error;
   }
+}
+
+async function readOpening(handle: DatabaseHandle, kind: string, index: number): Promise<{ nonce: string; body: string } | null> {
+  const found = await readBody(handle.db, kind, index);
+  return found === undefined ? null : { nonce: found.nonce.toString('hex'), body: found.body };
 }

@@ -147,7 +147,11 @@ test.skipIf(chromium === undefined)('a fault is shown with its place, and everyt
   const { page, context, faults } = await watchedPage(browser, city.url, { viewport: DESK, locale: 'en-GB' });
   await page.goto('/explore');
   await page.getByText('Which devices stand where?').waitFor();
-  await page.keyboard.press('/');
+  // the key works once the page has woken up
+  await expect.poll(async () => {
+    await page.keyboard.press('/');
+    return requestLine(page).evaluate((field) => field === field.ownerDocument.activeElement);
+  }).toBe(true);
   await page.keyboard.type('Things?$filter=name eq and');
   await page.keyboard.press('Enter');
   await page.getByText('The server answered 400.').waitFor();

@@ -148,6 +148,27 @@ describe('a Datastream of 2.0', () => {
     expect(await get2(`/Datastreams(${String(id)})`)).toMatchObject({ resultType: { fields }, resultEncoding: { recordsAsArrays: true } });
   });
 
+  test('of a record is what 1.1 says once 1.1 has changed it', async () => {
+    const fields = [{ name: 'a', type: 'Text', label: 'A', definition: definition(property) }, { name: 'b', type: 'Count', label: 'B', definition: definition(pressure) }];
+    const shown = async (id: number): Promise<unknown[]> => {
+      const one = await get2(`/Datastreams(${String(id)})?$expand=ObservedProperties`);
+      return [(one['resultType'] as Json)['type'], (one['resultType'] as Json)['definition'], (one['ObservedProperties'] as Json[]).map((link2) => link2['id'])];
+    };
+    for (const [change, kind, kept] of [[{ ObservedProperty: link(pressure) }, 'Text', pressure], [{ unitOfMeasurement: { name: null, symbol: 'm', definition: null } }, 'Quantity', property]] as const) {
+      const id = await create2('/Datastreams', stream2({ type: 'DataRecord', fields }));
+      expect(await shown(id)).toEqual(['DataRecord', undefined, [property, pressure]]);
+      expect((await rig.send('PATCH', `/Datastreams(${String(id)})`, { name: 'Renamed' })).status).toBe(200);
+      expect(await shown(id)).toEqual(['DataRecord', undefined, [property, pressure]]);
+      expect((await rig.send('PATCH', `/Datastreams(${String(id)})`, change)).status).toBe(200);
+      expect(await shown(id)).toEqual([kind, definition(kept), [kept]]);
+      // and 2.0 may say it again, in another order
+      expect((await two('PATCH', `/Datastreams(${String(id)})`, { resultType: { type: 'DataRecord', fields: fields.toReversed() } })).status).toBe(204);
+      expect(await shown(id)).toEqual(['DataRecord', undefined, [pressure, property]]);
+      expect((await two('PATCH', `/Datastreams(${String(id)})`, { resultType: { type: 'DataRecord', fields } })).status).toBe(204);
+      expect(await shown(id)).toEqual(['DataRecord', undefined, [property, pressure]]);
+    }
+  });
+
   test('finds its ObservedProperties by their definition and name too', async () => {
     const twin = await rig.create('/ObservedProperties', { ...LEVEL, name: 'Twin' });
     const of = (label: string, uri: string): Promise<Answer> => two('POST', '/Datastreams', stream2({ type: 'Count', label, definition: uri }));

@@ -176,6 +176,9 @@ describe('api/read', () => {
     expect(await found(`st_within(location, geometry'POLYGON((10.5 47, 11.5 47, 11.5 49, 10.5 49, 10.5 47))')`, '/Locations', 'name')).toEqual(['At Ash']);
     expect(await found(`UltimateFeatureOfInterest/FeatureTypes/name eq 'River'`, '/Datastreams', 'name')).toEqual(['Level Ash']);
     expect(await found(`ProximateFeatureOfInterest/id eq Datastream/ProximateFeatureOfInterest/id and (result mul 2) sub 1 eq 5`)).toEqual([3]);
+    // what is not shown is null
+    const bare = await create('/Sensors', { name: 'Bare' });
+    expect(await found(`description eq null and metadata eq null and definition eq null and id eq ${String(bare)}`, '/Sensors', 'name')).toEqual(['Bare']);
     expect(await refusal('GET', '/Observations?$filter=FeatureOfInterest/id%20eq%201')).toEqual([400, '$filter']);
     const { functions } = (await get(''))['serverSettings'] as { functions: string[] };
     for (const name of ['any', 'contains', 'geo.distance', 'now', 'st_relate', 'substringof', 'trim']) expect(functions).toContain(name);

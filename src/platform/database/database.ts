@@ -42,7 +42,7 @@ const migrationFiles = (): string[] => readdirSync(MIGRATIONS).filter((name) => 
 /** Whether the database has exactly the migrations of this release. */
 export async function isMigrated(db: Database): Promise<boolean> {
   const found = await sql<{ name: string | null }>`select to_regclass('kysely_migration')::text as name`.execute(db);
-  if (found.rows[0]?.name == null) return false;
+  if ((found.rows[0]?.name ?? null) === null) return false;
   const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
   const files = migrationFiles().map((name) => name.replace(/\.sql$/, ''));
   return rows.length === files.length && rows.every((row, at) => row.name === files[at]);

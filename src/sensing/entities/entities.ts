@@ -94,8 +94,7 @@ export function assembleEntities({ handle, clock, purposes, publicUrl, insertObs
   const undo = async ({ changes }: Pick<Written, 'changes'>): Promise<void> => tell({ changes: await store.undo(changes) });
 
   const otherObservations = createObservations({
-    create: (parent, body, principal) => observations.create(parent, body, principal),
-    isMulti,
+    create: (parent, body, principal) => observations.create(parent, body, principal, true),
     refuseEntities,
     undo,
     store: async (model, body, principal, at) => {

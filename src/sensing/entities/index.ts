@@ -57,7 +57,7 @@ export function createEntities(options: EntitiesOptions & { readonly settings?: 
     tell: parts.tell,
     onEntityChange: parts.onEntityChange,
     mqttApi: () => mqttApiOf(API_1_1, parts, { targetOf }),
-    mqttApi20: () => mqttApi20(parts, options.isMulti),
+    mqttApi20: () => mqttApi20(parts),
     renderObservation: (row) => renderer.observation(row),
   };
 }

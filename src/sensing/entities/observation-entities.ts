@@ -15,12 +15,14 @@ import type { Row } from './windows.ts';
 export interface ObservationTarget {
   readonly datastreamId?: number;
   readonly isMulti?: boolean;
+  readonly anyKind?: boolean;
   readonly featureId?: number;
 }
 
 /** Observations as entities: created by the ingest path, corrected, and what they bring with them. */
 export interface ObservationEntities {
-  create(parent: Parent | null, body: unknown, principal: Principal): Promise<Result<{ readonly id: number }>>;
+  /** `anyKind` for a version that does not tell Datastreams and MultiDatastreams apart. */
+  create(parent: Parent | null, body: unknown, principal: Principal, anyKind?: boolean): Promise<Result<{ readonly id: number }>>;
   update(id: number, body: unknown, mode: Exclude<Mode, 'create'>, principal: Principal): Promise<Result<{ readonly id: number }>>;
   /** Creates the new Datastream and FeatureOfInterest that an observation has inside (18-088 §10.2.1). */
   createInline(principal: Principal, inline: InlineEntities): Promise<Result<MadeEntities>>;
@@ -44,10 +46,10 @@ export function createObservationEntities(deps: ObservationEntitiesDeps): Observ
   const missing = (id: number): Result<never> => refuse('sensing.no-such-entity', `There is no Observation ${String(id)}.`);
 
   return {
-    create: async (parent, body, principal) => {
+    create: async (parent, body, principal, anyKind = false) => {
       const target: ObservationTarget =
         parent === null ? {} : isStreamSet(parent.model.set) ? { datastreamId: parent.id, isMulti: isMulti(parent.id) } : { featureId: parent.id };
-      const taken = await deps.takeObservation(principal, body, target);
+      const taken = await deps.takeObservation(principal, body, anyKind ? { ...target, anyKind } : target);
       return taken.ok ? ok({ id: taken.value }) : taken;
     },
     update: async (id, body, mode, principal) => {

@@ -1,4 +1,4 @@
-import type { HistoryBucket, HistoryOverview, HistorySeries, HistoryStep, ObservationCorrections, SealedDays } from '../../contracts/history.ts';
+import type { HistoryBucket, HistoryOverview, HistorySeries, HistoryStep, ObservationCorrections, SealedDayProof, SealedDays } from '../../contracts/history.ts';
 import { isoOf, LIMITS, ok, refuse, type Clock, type Result } from '../../kernel/index.ts';
 import { Counter, type DatabaseHandle, type Logger, type Metrics } from '../../platform/index.ts';
 import type { Trust } from '../../trust/index.ts';
@@ -21,7 +21,7 @@ export interface HistoryDeps {
   /** Age in days at which readings are packed; 0 for never. */
   readonly seal_after_days: number;
   /** Without it nothing is sealed or deleted by itself: both must be told in the transparency log. */
-  readonly log: Pick<Trust['log'], 'append'> | undefined;
+  readonly log: (Pick<Trust['log'], 'append'> & Partial<Pick<Trust['log'], 'readOpening'>>) | undefined;
   /** Called after readings were deleted. */
   readonly onRemoved?: () => void;
 }
@@ -33,6 +33,8 @@ export interface History {
   readDays(): Promise<SealedDays>;
   /** The span of a sealed day whose bytes are those of its hash. */
   findDay(day: string): Promise<Result<{ readonly fromMs: number; readonly toMs: number; readonly bytes: number; readonly sha256: string }>>;
+  /** With what anybody can check the day against the log. */
+  readProof(day: string): Promise<Result<SealedDayProof>>;
   readCorrections(observationId: number): Promise<ObservationCorrections>;
   /** Brings the roll-ups up to date. */
   rollUp(): Promise<void>;
@@ -108,6 +110,14 @@ export function openHistory(deps: HistoryDeps): History {
     return holdings;
   };
 
+  const findDay = async (text: string): Promise<Result<{ fromMs: number; toMs: number; bytes: number; sha256: string; log_index: number | null }>> => {
+    const day = dayOf(text);
+    const found = Number.isNaN(day) || isoDay(day) !== text ? null : await readSealedDay(handle, day);
+    if (found === null) return refuse('history.day-not-sealed', `${text} is not sealed; GET /api/history/days lists the days that are.`, 'day');
+    if (found.changed) return refuse('history.day-not-sealed', `Readings of ${text} were changed or deleted after it was sealed; it is sealed again within an hour, with a new hash.`, 'day');
+    return ok({ fromMs: day * DAY_MS, toMs: (day + 1) * DAY_MS, bytes: found.bytes, sha256: found.sha256, log_index: found.log_index });
+  };
+
   const rolling = repeat(ROLL_UP_MS, ROLL_UP_MS, rollUpAll, (error) => logger.error({ err: error }, 'the roll-ups could not be brought on; answers are computed from the readings until they are'));
   const upkeep = repeat(
     FIRST_UPKEEP_MS,
@@ -162,12 +172,13 @@ export function openHistory(deps: HistoryDeps): History {
       };
     },
     readDays: async () => ({ days: await readRecentDays(handle) }),
-    findDay: async (text) => {
-      const day = dayOf(text);
-      const found = Number.isNaN(day) || isoDay(day) !== text ? null : await readSealedDay(handle, day);
-      if (found === null) return refuse('history.day-not-sealed', `${text} is not sealed; GET /api/history/days lists the days that are.`, 'day');
-      if (found.changed) return refuse('history.day-not-sealed', `Readings of ${text} were changed or deleted after it was sealed; it is sealed again within an hour, with a new hash.`, 'day');
-      return ok({ fromMs: day * DAY_MS, toMs: (day + 1) * DAY_MS, bytes: found.bytes, sha256: found.sha256 });
+    findDay,
+    readProof: async (text) => {
+      const day = await findDay(text);
+      if (!day.ok) return day;
+      const { sha256, log_index: index } = day.value;
+      const opening = index === null ? null : await log?.readOpening?.('history.sealed', index);
+      return ok({ day: text, sha256, leaf: index === null || opening === null || opening === undefined ? null : { index, ...opening } });
     },
     readCorrections: async (observationId) => ({ observationId, corrections: await readFormerValues(handle, observationId, CORRECTIONS) }),
     rollUp: rollUpAll,

@@ -16,7 +16,7 @@ export interface HistoryRouteDeps {
 
 const READ = { config: { action: 'sensing.read' as const } };
 const Id = z.strictObject({ id: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) });
-const Day = z.strictObject({ file: z.string().regex(/^\d{4}-\d{2}-\d{2}\.csv$/, 'Name a day, such as 2026-10-01.csv.') });
+const Day = z.strictObject({ file: z.string().regex(/^\d{4}-\d{2}-\d{2}\.(?:csv|json)$/, 'Name a day, such as 2026-10-01.csv.') });
 const FORMATS = {
   csv: { type: 'text/csv; charset=utf-8; header=present', open: exportCsv },
   parquet: { type: 'application/vnd.apache.parquet', open: exportParquet },
@@ -24,6 +24,8 @@ const FORMATS = {
 } as const;
 // Exports read everything that is asked for and hold a connection each.
 const EXPORTS_AT_ONCE = 3;
+// A client that takes nothing for so long would hold a connection and an old state of the database.
+const STALL_MS = 60_000;
 const EVER = { fromMs: Date.parse('0001-01-01T00:00:00Z'), toMs: Date.parse('9999-12-31T23:59:59Z') };
 
 /** /api/history and /api/export: the past of the readings (docs/reference/history.md). */
@@ -38,7 +40,7 @@ export function registerHistoryRoutes(http: Http, { history, handle, streams }: 
   const send = (reply: FastifyReply, type: string, name: string, chunks: AsyncGenerator<Buffer>): FastifyReply => {
     if (open >= EXPORTS_AT_ONCE) throw new Refused({ code: 'http.overloaded', detail: `${EXPORTS_AT_ONCE} exports are under way.` });
     open += 1;
-    const body = Readable.from(chunks, { objectMode: false, highWaterMark: 1 << 17 });
+    const body: Readable = Readable.from(impatient(chunks, () => body.destroy()), { objectMode: false, highWaterMark: 1 << 17 });
     body.once('close', () => (open -= 1));
     return reply.header('content-type', type).header('content-disposition', `attachment; filename="${name}"`).send(body);
   };
@@ -52,6 +54,7 @@ export function registerHistoryRoutes(http: Http, { history, handle, streams }: 
   http.get('/api/history/days', { ...READ, schema: { response: { 200: SealedDays } } }, () => history.readDays());
   http.get('/api/history/days/:file', { ...READ, exposeHeadRoute: false, schema: { params: Day } }, async (request, reply) => {
     const { file } = request.params;
+    if (file.endsWith('.json')) return unwrap(await history.readProof(file.slice(0, 10)));
     const day = unwrap(await history.findDay(file.slice(0, 10)));
     reply.header('x-content-sha256', day.sha256);
     return send(reply, FORMATS.csv.type, `observations-${file}`, exportSealedDay(handle, day.fromMs, day.toMs));
@@ -64,6 +67,17 @@ export function registerHistoryRoutes(http: Http, { history, handle, streams }: 
     const { type, open: start } = FORMATS[request.params.format];
     return send(reply, type, `observations${nameOf(streamIds, from, to)}.${request.params.format}`, start(handle, scope));
   });
+}
+
+async function* impatient(chunks: AsyncGenerator<Buffer>, onStall: () => void): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    const stalled = setTimeout(onStall, STALL_MS);
+    try {
+      yield chunk;
+    } finally {
+      clearTimeout(stalled);
+    }
+  }
 }
 
 /** `-7-2026-10-01-to-2026-11-01` for one datastream and a span. */

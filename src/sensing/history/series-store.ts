@@ -91,7 +91,9 @@ function gapsOf(edges: readonly number[], covered: ReadonlySet<number>, step_ms:
 }
 
 async function readFromReadings(trx: Trx, streamId: number, edges: readonly number[], gaps: { readonly from: readonly Date[]; readonly to: readonly Date[] }): Promise<{ index: number; part: Part }[]> {
-  if (gaps.from.length === 0) return [];
+  const [since, until] = [gaps.from[0], gaps.to.at(-1)];
+  if (since === undefined || until === undefined) return [];
+  // the outer bounds are known when the statement is planned, so that most partitions are left out then
   const found = await sql<Part & { bucket: number }>`
     select width_bucket(o.phenomenon_start, ${edges.map((atMs) => new Date(atMs))}::timestamptz[]) as bucket, count(*)::integer as n, sum(result_number) as sum, min(result_number) as min, max(result_number) as max,
            (array_agg(result_number order by phenomenon_start, id))[1] as first, (array_agg(result_number order by phenomenon_start, id))[count(*)] as last,
@@ -99,7 +101,8 @@ async function readFromReadings(trx: Trx, streamId: number, edges: readonly numb
       from unnest(${gaps.from}::timestamptz[], ${gaps.to}::timestamptz[]) as gap (since, until)
      cross join lateral (
            select id, phenomenon_start, result_number from observation
-            where datastream_id = ${streamId} and phenomenon_start >= gap.since and phenomenon_start < gap.until and span_last >= gap.since and span_first < gap.until and ${AGGREGATED}
+            where datastream_id = ${streamId} and phenomenon_start >= gap.since and phenomenon_start < gap.until and span_last >= gap.since and span_first < gap.until
+              and phenomenon_start >= ${since} and phenomenon_start < ${until} and span_last >= ${since} and span_first < ${until} and ${AGGREGATED}
            offset 0) o
      group by 1`.execute(trx);
   return found.rows.map(({ bucket, ...part }) => ({ index: bucket - 1, part }));

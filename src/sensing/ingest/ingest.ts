@@ -17,6 +17,8 @@ export interface Target {
   readonly datastreamId?: number;
   /** `datastreamId` is that of a MultiDatastream. */
   readonly isMulti?: boolean;
+  /** The version of the API does not tell Datastreams and MultiDatastreams apart. */
+  readonly anyKind?: boolean;
   readonly featureId?: number;
   /** The Datastream must belong to this Thing. */
   readonly thingId?: number;
@@ -73,7 +75,7 @@ export function createIngest({ directory, journal, gate, purposes, clock, metric
     const kind = isMulti ? 'MultiDatastream' : 'Datastream';
     if (id === undefined) return note({ code: 'gate.stream-unregistered', detail: 'The observation names no Datastream.', field: 'Datastream' }, NO_PURPOSE);
     const stream = directory.get(id) ?? (await findStream(id));
-    if (stream === undefined || stream.isMulti !== isMulti || (target.thingId !== undefined && stream.info.thingId !== target.thingId)) {
+    if (stream === undefined || (stream.isMulti !== isMulti && target.anyKind !== true) || (target.thingId !== undefined && stream.info.thingId !== target.thingId)) {
       return note(target.datastreamId === undefined ? { code: 'gate.stream-unregistered', detail: `There is no ${kind} ${id}.`, field: kind } : { code: 'sensing.no-such-entity', detail: `There is no ${kind} ${id} at this address.`, field: kind }, NO_PURPOSE);
     }
     const { purpose } = stream.info;
@@ -95,7 +97,7 @@ export function createIngest({ directory, journal, gate, purposes, clock, metric
     id === undefined || isMadeHere('FeaturesOfInterest', id) || (await directory.hasFeature(id)) ? null : { code: 'sensing.no-such-entity', detail: `There is no FeatureOfInterest ${id}.`, field: 'FeatureOfInterest' };
 
   const draftOf = async (principal: Principal | null, { sent, datastreamId, isMulti }: ObservationBody, target: Target): Promise<Draft | Refusal> => {
-    if (target.datastreamId !== undefined && datastreamId !== undefined && (datastreamId !== target.datastreamId || isMulti !== (target.isMulti ?? false))) return note({ code: 'http.invalid', detail: 'The body names another Datastream than the address.', field: isMulti ? 'MultiDatastream' : 'Datastream' }, NO_PURPOSE);
+    if (target.datastreamId !== undefined && datastreamId !== undefined && (datastreamId !== target.datastreamId || (isMulti !== (target.isMulti ?? false) && target.anyKind !== true))) return note({ code: 'http.invalid', detail: 'The body names another Datastream than the address.', field: isMulti ? 'MultiDatastream' : 'Datastream' }, NO_PURPOSE);
     const stream = await resolveStream(target.datastreamId ?? datastreamId, target.datastreamId === undefined ? isMulti : (target.isMulti ?? false), principal, target);
     if (isRefusal(stream)) return stream;
     const feature = target.featureId ?? sent.feature;

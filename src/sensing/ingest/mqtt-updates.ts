@@ -4,6 +4,7 @@ import { storedSetOf, type Api } from '../entities/model.ts';
 import type { Draft } from '../observations/draft.ts';
 import type { EntityChange } from '../observations/directory.ts';
 import type { ObservationRow } from '../observations/observation-row.ts';
+import { rowOf } from './draft-row.ts';
 import type { Topic } from './mqtt-topics.ts';
 
 /** What the messages of one version of the API are made with. */
@@ -245,20 +246,3 @@ function pick(json: Record<string, unknown>, select: readonly { readonly name: s
 }
 
 const featureOf = ({ extra, stream }: Draft): number | null => (extra === null ? undefined : (JSON.parse(extra) as { feature?: number }).feature) ?? stream.featureId;
-
-/** The row as a query would return it. */
-function rowOf(draft: Draft): ObservationRow {
-  const instant = (atMs: number): Date | null => (Number.isNaN(atMs) ? null : new Date(atMs));
-  return {
-    id: draft.id,
-    datastream_id: draft.stream.id,
-    phenomenon_start: new Date(draft.phenomenonMs),
-    phenomenon_end: instant(draft.phenomenonEndMs),
-    result_time: instant(draft.resultTimeMs),
-    arrived: new Date(draft.arrivalMs),
-    result_number: draft.value,
-    result_json: draft.exact,
-    extra: draft.extra === null ? null : (JSON.parse(draft.extra) as ObservationRow['extra']),
-    valid: draft.valid,
-  };
-}

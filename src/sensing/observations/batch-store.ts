@@ -20,10 +20,13 @@ export function batchValues(writer: string, drafts: readonly Draft[]): readonly 
   let lastId = 0;
   let first = Infinity;
   let last = -Infinity;
+  let known = NaN;
   for (const { id, phenomenonMs } of drafts) {
     if (id < firstId) firstId = id;
     if (id > lastId) lastId = id;
     const hour = hourOf(phenomenonMs);
+    if (hour === known) continue; // most are of the hour of the one before
+    known = hour;
     if (hour < first) first = hour;
     if (hour > last) last = hour;
     if (hours.size <= LISTED_HOURS) hours.add(hour);

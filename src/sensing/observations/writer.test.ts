@@ -3,7 +3,7 @@ import { freshDatabase } from '../../../test/database.ts';
 import { seedStreams } from '../../../test/streams.ts';
 import { silentLogger } from '../../platform/index.ts';
 import { toStatement, type Fragment } from '../query/fragment.ts';
-import { countAllObservations, tailBatches } from './index.ts';
+import { countAllObservations, tailBatches } from './batch-store.ts';
 import type { Draft } from './draft.ts';
 import type { Stream } from './stream.ts';
 import { createIdBlocks, openWriter } from './writer-store.ts';

@@ -32,6 +32,8 @@ export interface Peers {
   announce(run: Run, changes: readonly EntityChange[]): Promise<void>;
   /** Resolves when every other process knows of this one. */
   join(handlers: PeerHandlers): Promise<void>;
+  /** Hears of nothing more; the others still count this process until `close`. */
+  stopFollowing(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,6 +52,10 @@ export function openPeers({ handle, logger, name }: { handle: DatabaseHandle; lo
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
   const wait = (ms: number): Promise<unknown> => Promise.race([sleep(ms, undefined, { ref: false }), stopped]);
+  let hasLeft = false;
+  let leaveNow: () => void = () => undefined;
+  const left = new Promise<void>((resolve) => (leaveNow = resolve));
+  let following: Promise<unknown> = Promise.resolve();
   let announcements: { close(): Promise<void> } | undefined;
 
   const renew = async (): Promise<void> => {
@@ -58,9 +64,9 @@ export function openPeers({ handle, logger, name }: { handle: DatabaseHandle; lo
     heardMs = startMs;
   };
   const keepBeating = async (): Promise<void> => {
-    while (!closing) {
-      await wait(BEAT_MS);
-      if (closing) return;
+    for (;;) {
+      await Promise.race([sleep(BEAT_MS, undefined, { ref: false }), left]);
+      if (hasLeft) return;
       try {
         await renew();
       } catch (error) {
@@ -102,14 +108,20 @@ export function openPeers({ handle, logger, name }: { handle: DatabaseHandle; lo
       announcements = await listenToAnnouncements(handle, name, logger, { change: handlers.onEntityChange, gap: handlers.onGap });
       await renew();
       const since = await readDatabaseTime(handle);
-      running = Promise.all([keepBeating(), follow(afterSeq, handlers)]);
+      running = keepBeating();
+      following = follow(afterSeq, handlers);
       while (!(await isKnownToAll(handle, name, since))) await sleep(200);
     },
-    close: async () => {
+    stopFollowing: async () => {
       closing = true;
       stop();
-      await running;
       await announcements?.close();
+      await following;
+    },
+    close: async () => {
+      hasLeft = true;
+      leaveNow();
+      await running;
       // others notice by themselves when this process cannot say that it leaves
       await leave(handle, name).catch((error: unknown) => logger.debug({ err: error }, 'the row of this process could not be removed'));
     },

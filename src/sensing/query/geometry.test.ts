@@ -42,6 +42,8 @@ describe('geometry', () => {
     ['POLYGON ((0 0, 10 0, 10 10, 0 10, 0 0))', SQUARE, true, true],
     ['POLYGON ((-5 -5, 15 -5, 15 15, -5 15, -5 -5))', SQUARE, false, true],
     ['POLYGON ((4.5 4.5, 5.5 4.5, 5.5 5.5, 4.5 4.5))', RING, false, false],
+    // covers the hole and shares its corners, so none of them lies inside
+    ['POLYGON ((4 3, 6 3, 6 6, 4 6, 4 3))', RING, false, true],
     ['MULTIPOINT (1 1, 2 2)', SQUARE, true, true],
     ['MULTIPOINT (1 1, 20 2)', SQUARE, false, true],
   ])('%s lies within and meets as it should', (text, other, isWithin, meets) => {

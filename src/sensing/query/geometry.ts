@@ -130,8 +130,20 @@ export function within(a: Geometry, b: Geometry): boolean {
       if (!keep(pointAt(segment, (cut + next) / 2))) return false;
     }
   }
-  const hidesHole = a.areas.length > 0 && b.areas.flatMap((area) => area.slice(1)).some((hole) => hole.some((point) => covers(a, point) && !onEdge(a, point)));
+  // no edge of a enters a hole of b, so a covers all of the hole or nothing
+  const hidesHole = a.areas.length > 0 && b.areas.flatMap((area) => area.slice(1)).some((hole) => pointsInside(hole).some((point) => covers(a, point) && !covers(b, point)));
   return !hidesHole && (inside || a.areas.length > 0);
+}
+
+/** Points in the inside of a ring: between its edges, half way between neighbouring latitudes of its corners. */
+function pointsInside(ring: readonly LonLat[]): LonLat[] {
+  const latitudes = [...new Set(ring.map(([, lat]) => lat))].sort((one, other) => one - other);
+  return pairs(latitudes.map((lat): LonLat => [0, lat])).flatMap(([[, low], [, high]]) => {
+    const lat = (low + high) / 2;
+    const crossed = pairs(ring).filter(([from, to]) => from[1] > lat !== to[1] > lat).map(([from, to]) => from[0] + ((to[0] - from[0]) * (lat - from[1])) / (to[1] - from[1]));
+    const sorted = crossed.sort((one, other) => one - other);
+    return sorted.flatMap((lon, at): LonLat[] => (at % 2 === 0 ? [[(lon + (sorted[at + 1] ?? lon)) / 2, lat]] : []));
+  });
 }
 
 /** Shortest distance in degrees; 0 when they meet. */

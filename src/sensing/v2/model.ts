@@ -26,6 +26,7 @@ import {
   type NavigationModel,
   type PropertyModel,
 } from '../entities/model.ts';
+import { frag } from '../query/fragment.ts';
 import { jsonValue, scalar } from '../query/value.ts';
 import { CONFORMANCE } from './conformance.ts';
 import { readObservation } from './observation-body.ts';
@@ -40,9 +41,9 @@ type Model = Omit<EntityModel, 'api'>;
 
 const DEFINITION: PropertyModel = { name: 'definition', columns: ['definition'], nullable: true, read: (row) => row['definition'] ?? undefined, value: (alias) => scalar('text', column(alias, 'definition')), write: { kind: 'text', required: false, otherwise: null } };
 /** Texts that 18-088 asks for and 23-019 leaves open: kept as an empty text, shown as nothing. */
-const orEmpty = (property: PropertyModel): PropertyModel => ({ ...property, read: (row) => (row[property.columns[0] ?? ''] === '' ? undefined : row[property.columns[0] ?? '']), write: { kind: property.write?.kind ?? 'text', required: false, otherwise: '' } });
+const orEmpty = (property: PropertyModel): PropertyModel => ({ ...property, nullable: true, value: (alias) => scalar('text', frag`nullif(${column(alias, property.columns[0] ?? '')}, '')`), read: (row) => (row[property.columns[0] ?? ''] === '' ? undefined : row[property.columns[0] ?? '']), write: { kind: property.write?.kind ?? 'text', required: false, otherwise: '' } });
 const DESCRIBED = orEmpty(DESCRIPTION);
-const METADATA: PropertyModel = { ...json('metadata', 'metadata', 'json', false), read: (row) => (row['metadata'] === '' ? undefined : row['metadata']), write: { kind: 'json', required: false, otherwise: '""' } };
+const METADATA: PropertyModel = { ...json('metadata', 'metadata', 'json', false), value: (alias) => jsonValue(frag`nullif(${column(alias, 'metadata')}, '""'::jsonb)`), read: (row) => (row['metadata'] === '' ? undefined : row['metadata']), write: { kind: 'json', required: false, otherwise: '""' } };
 
 /** A single relation of a row that may be empty. */
 const optional = (name: string, columnName: string): NavigationModel => ({ ...owner(name, 'Features', 'datastream', columnName), required: false });

@@ -12,20 +12,19 @@ import { answerGet, type ServerSettings } from '../routes.ts';
 import { MQTT_BINDING, MQTT_CONFORMANCE } from './conformance.ts';
 import { MANNERS_2_0 } from './manners.ts';
 import { API_2_0 } from './model.ts';
-import { inWordsOf11 } from './observations.ts';
+import { readObservation } from './observation-body.ts';
 
 /** Topics of OGC 23-019 §11: messages carry no annotations, and what is created is published under `…/create`. */
-export function mqttApi20(parts: EntityParts, isMulti: (datastreamId: number) => boolean): MqttApi {
+export function mqttApi20(parts: EntityParts): MqttApi {
   const { reads, rendererOf, writes } = parts;
   const renderer = rendererOf(API_2_0);
   const observations = API_2_0.modelOf('Observations');
   return {
     ...mqttApiOf(API_2_0, parts, {
       targetOf: (segments) => {
-        const target = targetOf(segments.map((segment) => segment.replace(/^Features\(/, 'FeaturesOfInterest(')));
-        return target.datastreamId === undefined ? target : { ...target, isMulti: isMulti(target.datastreamId) };
+        return { ...targetOf(segments.map((segment) => segment.replace(/^Features\(/, 'FeaturesOfInterest('))), anyKind: true };
       },
-      bodyOf: (body) => inWordsOf11(body, isMulti),
+      bodyOf: readObservation,
     }),
     createsUnder: 'create',
     renderObservation: (row) => withMetadata(observations, renderer.observation(row), 'none'),

@@ -8,7 +8,6 @@ import { readObservation } from './observation-body.ts';
 interface ObservationsDeps {
   /** Takes an observation in the form of 1.1. */
   readonly create: (parent: Parent | null, body: unknown, principal: Principal) => Promise<Result<{ readonly id: number }>>;
-  readonly isMulti: (datastreamId: number) => boolean;
   /** Why the caller may not create entities; null when it may. */
   readonly refuseEntities: (principal: Principal) => Refusal | null;
   /** Parses and stores one entity with what is inside it, and tells of it. Throws `Refused`. */
@@ -17,7 +16,7 @@ interface ObservationsDeps {
 }
 
 /** Observations in the form of OGC 23-019: new entities inside are made first, and taken back when the observation is refused. */
-export function createObservations({ create, isMulti, refuseEntities, store, undo }: ObservationsDeps): { create(model: EntityModel, parent: Parent | null, body: unknown, principal: Principal): Promise<Result<{ readonly id: number }>> } {
+export function createObservations({ create, refuseEntities, store, undo }: ObservationsDeps): { create(model: EntityModel, parent: Parent | null, body: unknown, principal: Principal): Promise<Result<{ readonly id: number }>> } {
   return {
     create: async (model, parent, body, principal) => {
       if (!isObject(body)) return create(parent, body, principal);
@@ -35,7 +34,7 @@ export function createObservations({ create, isMulti, refuseEntities, store, und
           made.push(written);
           linked[name] = { id: written.id };
         }
-        const taken = await create(parent, inWordsOf11(linked, isMulti), principal);
+        const taken = await create(parent, readObservation(linked), principal);
         if (!taken.ok) await takeBack();
         return taken;
       } catch (error) {

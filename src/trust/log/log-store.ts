@@ -68,6 +68,11 @@ export async function setBodyIndex(db: Database, commitment: Buffer, index: numb
   await on(db).updateTable('log_body').set({ leaf_index: index }).where('commitment', '=', commitment).execute();
 }
 
+/** What the leaf at `index` commits to, when it is of this kind: SHA-256(nonce ‖ body) is the leaf's `commit`. */
+export async function readBody(db: Database, kind: string, index: number): Promise<{ readonly nonce: Buffer; readonly body: string } | undefined> {
+  return on(db).selectFrom('log_body').select(['nonce', 'body']).where('leaf_index', '=', index).where('kind', '=', kind).executeTakeFirst();
+}
+
 export async function deleteBody(db: Database, commitment: Buffer): Promise<void> {
   await on(db).deleteFrom('log_body').where('commitment', '=', commitment).where('leaf_index', 'is', null).execute();
 }
