@@ -26,6 +26,9 @@ AS $function$
 begin
   new.stated_result_type := null;
   new.stated_result_encoding := null;
+  if new.multi is null then
+    delete from datastream_observed_property where datastream_id = new.id and position > 0;
+  end if;
   return new;
 end $function$;
 
@@ -34,6 +37,7 @@ CREATE OR REPLACE FUNCTION public.keep_observed_property()
  LANGUAGE plpgsql
 AS $function$
 begin
+  delete from datastream_observed_property where datastream_id = new.id and position > 0;
   insert into datastream_observed_property (datastream_id, position, observed_property_id) values (new.id, 0, new.observed_property_id)
     on conflict (datastream_id, position) do update set observed_property_id = excluded.observed_property_id;
   return null;
@@ -141,7 +145,7 @@ CREATE INDEX datastream_thing ON public.datastream USING btree (thing_id);
 CREATE INDEX datastream_ultimate_feature ON public.datastream USING btree (ultimate_feature_id) WHERE (ultimate_feature_id IS NOT NULL);
 CREATE TRIGGER datastream_observed_property_insert AFTER INSERT ON public.datastream FOR EACH ROW WHEN ((new.multi IS NULL)) EXECUTE FUNCTION keep_observed_property();
 CREATE TRIGGER datastream_observed_property_update AFTER UPDATE OF observed_property_id ON public.datastream FOR EACH ROW WHEN (((new.multi IS NULL) AND (new.observed_property_id <> old.observed_property_id))) EXECUTE FUNCTION keep_observed_property();
-CREATE TRIGGER datastream_stated_result_type BEFORE UPDATE ON public.datastream FOR EACH ROW WHEN (((NOT (new.stated_result_type IS DISTINCT FROM old.stated_result_type)) AND (new.stated_result_type IS NOT NULL) AND (((new.observation_type IS DISTINCT FROM old.observation_type) OR (new.unit_of_measurement IS DISTINCT FROM old.unit_of_measurement)) OR (new.multi IS DISTINCT FROM old.multi)))) EXECUTE FUNCTION forget_stated_result_type();
+CREATE TRIGGER datastream_stated_result_type BEFORE UPDATE ON public.datastream FOR EACH ROW WHEN (((NOT (new.stated_result_type IS DISTINCT FROM old.stated_result_type)) AND (new.stated_result_type IS NOT NULL) AND ((((new.observation_type IS DISTINCT FROM old.observation_type) OR (new.unit_of_measurement IS DISTINCT FROM old.unit_of_measurement)) OR (new.multi IS DISTINCT FROM old.multi)) OR (new.observed_property_id IS DISTINCT FROM old.observed_property_id)))) EXECUTE FUNCTION forget_stated_result_type();
 comment on table datastream is 'purpose: city-operations. Streams of readings, each with its purpose; feature_id is the default feature, made from the Thing''s Location (18-088 §10.2.1).';
 
 create table datastream_feature (

@@ -17,6 +17,7 @@ export const REFUSALS = {
   'http.not-implemented': row(501, 'This part of the standard is not built', 'Use what docs/reference lists as supported.'),
   'http.too-many-requests': row(429, 'Too many requests', 'Wait as long as Retry-After says.'),
   'http.overloaded': row(503, 'The server takes no more for now', 'Send again after the seconds in Retry-After; nothing was stored.'),
+  'http.database-away': row(503, 'The database does not answer or has no room', 'Send again after the seconds in Retry-After; look first whether it was done after all.'),
   'http.conflict': row(409, 'Somebody changed this in the meantime', 'Read the present state and decide again.'),
   // Identity and policy
   'auth.required': row(401, 'Sign-in or a token is needed', 'Sign in, or send a bearer token made with `clerestory token`.'),
@@ -60,7 +61,7 @@ export const REFUSALS = {
   'feed.not-public': row(403, 'The source does not release this to the public', 'Use a publication without restriction.'),
   'feed.not-found': row(404, 'The feed does not exist', 'Look at the list of feeds.'),
   'feed.config-invalid': row(409, 'The feed is not set up rightly', 'Correct city/feeds.yaml at the place that is named and start again.'),
-  'feed.egress-blocked': row(403, 'This address may not be called from here', 'Add its host to egress in city/feeds.yaml, with private: true when it lies in a private network.'),
+  'feed.egress-blocked': row(403, 'This address may not be called from here', 'Add its host to egress in city/feeds.yaml, with private: true when it lies in a private network, and start again.'),
   'feed.source-away': row(424, 'The source did not answer', 'Check that the source is reachable from this server; it is asked again by itself.'),
   'feed.source-answer': row(424, 'The source gave another answer than the standard asks for', 'Open the address yourself, and correct it or tell the source.'),
   'feed.sender-unknown': row(403, 'The sender is not listed in this feed', 'Add the device to the options of the feed in city/feeds.yaml.'),

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { ANONYMOUS, type Action, type Principal } from '../contracts/principal.ts';
 import { LIMITS, REFUSALS, Refused, statusOf, type Refusal } from '../kernel/index.ts';
+import { isDatabaseAway } from './database/database.ts';
 import type { Logger } from './logger.ts';
 
 declare module 'fastify' {
@@ -93,6 +94,7 @@ const CONTENT_SECURITY_POLICY = "default-src 'self'; script-src 'self'; style-sr
  */
 export function refusalsOf(error: unknown): readonly [Refusal, ...Refusal[]] | null {
   if (error instanceof Refused) return error.refusals;
+  if (isDatabaseAway(error)) return [{ code: 'http.database-away', detail: 'The database took nothing of this request.' }];
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first, ...rest] = error.validation.map((issue): Refusal => {
       const field = issue.instancePath.replace(/^\//, '').replaceAll('/', '.') || error.validationContext || 'body';
@@ -129,6 +131,7 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
     return reply.code(500).send(JSON.stringify({ type: 'about:blank', title: 'Something broke on our side', status: 500 }));
   }
   const first = refusals[0];
+  logAway(first, error, request);
   setRefusalHeaders(first, reply);
   return reply.code(statusOf(first)).send(
     JSON.stringify({
@@ -142,6 +145,11 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
       ...(refusals.length > 1 ? { errors: refusals.map(({ code, detail, field }) => ({ code, detail, field })) } : {}),
     }),
   );
+}
+
+/** Who runs the city hears why its database takes nothing. */
+export function logAway(refusal: Refusal, error: unknown, request: FastifyRequest): void {
+  if (refusal.code === 'http.database-away') request.log.warn({ err: error, method: request.method, route: request.routeOptions.url }, 'the database took nothing of a request');
 }
 
 /** Retry-After and WWW-Authenticate, which every error shape needs (RFC 9110 §10.2.3, §11.6.1). */

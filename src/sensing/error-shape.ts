@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { REFUSALS, statusOf, type Refusal } from '../kernel/index.ts';
-import { refusalsOf, setRefusalHeaders } from '../platform/index.ts';
+import { logAway, refusalsOf, setRefusalHeaders } from '../platform/index.ts';
 
 /** The body of an error under /v1.1: `code`, `type` and `message` as SensorThings servers send them, and our code with the cure. */
 export function describeRefusal(refusal: Refusal): { code: number; type: 'error'; message: string; error: { code: string; field?: string } } {
@@ -16,6 +16,7 @@ export function sendSensorThingsError(error: FastifyError, request: FastifyReque
     request.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'a request failed');
     return reply.code(500).send(JSON.stringify({ code: 500, type: 'error', message: 'Something broke on our side.' }));
   }
+  logAway(refusals[0], error, request);
   setRefusalHeaders(refusals[0], reply);
   return reply.code(statusOf(refusals[0])).send(JSON.stringify(describeRefusal(refusals[0])));
 }

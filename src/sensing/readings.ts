@@ -100,6 +100,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
 
   const loadLatest = async (): Promise<void> => {
     const known = new Map([...directory.streams.values()].map((stream) => [stream.id, stream.latest]));
+    if (deps.peers?.areThere() === true) await partitions.refresh();
     const found = await readLatest(handle.db, [...known.keys()], partitions.names());
     for (const [id, latest] of known) {
       const stream = directory.streams.get(id);

@@ -7,6 +7,7 @@ import { registerCsvImportRoutes } from './adapters/csv/import-routes.ts';
 import { registerFeedRoutes } from './adapters/feed-routes.ts';
 import { openFeeds, type FeedsDeps } from './adapters/feeds.ts';
 import { openDevices } from './devices/index.ts';
+import { performTogether } from './batch/change-set.ts';
 import { registerBatchRoutes } from './batch/routes.ts';
 import { API_1_1, createEntities } from './entities/index.ts';
 import { API_2_0 } from './v2/model.ts';
@@ -91,7 +92,8 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
       await readings.registerRoutes(http, (row) => entities.renderObservation(row));
       await entities.registerEntityRoutes(http);
       registerHistoryRoutes(http, { history: readings.history, handle, streams: () => readings.streams() });
-      for (const root of [API_1_1.root, API_2_0.root]) await registerBatchRoutes(http, root, { publicUrl, changeSets: { handle, tell: entities.tell, ...readings.changeSets } });
+      const changeSets = { handle, tell: entities.tell, ...readings.changeSets };
+      for (const root of [API_1_1.root, API_2_0.root]) await registerBatchRoutes(http, root, { publicUrl, changeSets });
       await registerCsvImportRoutes(http, { imports, logger: deps.logger });
       if (feeds !== undefined) await registerFeedRoutes(http, { feeds, clock, authorize: deps.authorize });
       await devices?.registerRoutes(http, {
@@ -102,6 +104,7 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
         publicUrl,
         mqttUrl: () => readings.mqttUrl(),
         disconnect: (deviceId) => readings.disconnectDevice(deviceId),
+        together: (act) => performTogether(changeSets, act),
       });
     },
     startMqtt: (options) => readings.startMqtt(options, [entities.mqttApi(), entities.mqttApi20()], (principal, topic, payload) => feeds?.takeFromTopic(topic, payload, principal) ?? Promise.resolve(false)),

@@ -188,6 +188,7 @@ describe('api/read', () => {
     expect(await get(`${path}?$format=json&$select=id,name`)).toEqual({ '@context': `${ROOT}/$metadata#Things/$entity`, id: things[0], name: 'Ash' });
     expect(Object.keys(await get(`${path}?$format=${encodeURIComponent('application/json;metadata=minimal')}`)).filter((key) => key.includes('@'))).toEqual(['@context']);
     const none = await get(`/Things?$top=1&$count=true&$expand=Datastreams&$format=${encodeURIComponent('application/json;metadata=none')}`);
+    expect(await get('/Things?$top=1&$count=true&$expand=Datastreams&$format=application/json;metadata=none')).toEqual(none);
     expect([Object.keys(none).sort(), Object.keys((none['value'] as Json[])[0] ?? {})]).toEqual([['@count', '@nextLink', 'value'], ['id', 'name', 'description', 'properties', 'Datastreams']]);
     expect(await refusal('GET', '/Things?$format=xml')).toEqual([400, '$format']);
   });

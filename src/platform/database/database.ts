@@ -28,11 +28,33 @@ export function openDatabase(connection: pg.PoolConfig, logger: Logger, maxConne
   const types = new pg.TypeOverrides();
   types.setTypeParser(INT8_OID, Number);
   const pool = new pg.Pool({ ...connection, max: maxConnections, types, connectionTimeoutMillis: 30_000 });
-  pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection broke'));
+  let closing = false;
+  // the database may go before the last of our good-byes has reached it
+  pool.on('error', (error) => logger[closing ? 'debug' : 'warn']({ err: error }, 'an idle database connection broke'));
   // A connection that breaks between two statements of a transaction has no listener of its own; its next statement rejects.
   pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a database connection in use broke')));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return { db, pool, ping: async () => void (await pool.query('select 1')), close: () => db.destroy() };
+  const close = (): Promise<void> => {
+    closing = true;
+    return db.destroy();
+  };
+  return { db, pool, ping: async () => void (await pool.query('select 1')), close };
+}
+
+// connection, insufficient resources such as a full disk, shutdown, system error (PostgreSQL 18 documentation, appendix A)
+const AWAY_STATES = /^(?:08|53|57P|58)/;
+const AWAY_CALLS: ReadonlySet<unknown> = new Set(['connect', 'read', 'write']);
+
+/** Whether the error, or one that caused it, says that the database cannot be reached or has no room: trying later may help. */
+export function isDatabaseAway(error: unknown): boolean {
+  for (let cause = error, left = 5; cause instanceof Error && left > 0; cause = cause.cause, left -= 1) {
+    if (cause instanceof pg.DatabaseError) return AWAY_STATES.test(cause.code ?? '');
+    const { code, syscall } = cause as NodeJS.ErrnoException;
+    if (/^(?:ECONNREFUSED|ECONNRESET|EPIPE|ENOENT)$/.test(code ?? '') && AWAY_CALLS.has(syscall)) return true;
+    // what pg and pg-pool say has no code
+    if (code === undefined && /^(?:Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/.test(cause.message)) return true;
+  }
+  return false;
 }
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/', import.meta.url));

@@ -235,7 +235,9 @@ export async function createMqttBroker(options: MqttOptions): Promise<MqttBroker
 function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void, logger: Logger): WebSocketServer {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: LIMITS.mqtt_packet_bytes, handleProtocols: (protocols) => (protocols.has('mqtt') ? 'mqtt' : false) });
   server.on('upgrade', (request, socket, head) => {
-    if (new URL(request.url ?? '/', 'http://localhost').pathname !== '/mqtt') {
+    // the HTTP server has let go of the socket: a reset would have no listener, and the URL is as it was sent, so it may be none
+    socket.on('error', (error) => logger.debug({ err: error }, 'a connection broke that asked for a WebSocket'));
+    if (request.url?.split('?', 1)[0] !== '/mqtt') {
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }

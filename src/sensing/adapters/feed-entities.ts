@@ -43,6 +43,7 @@ export async function openFeedEntities({ feed, store, entities }: { feed: FeedId
     keyOfId.set(`${row.kind} ${row.id}`, `${row.kind} ${row.key}`);
   };
   for (const row of await store.madeBy(feed.name)) remember(row);
+  let isUnsure = false; // a fault came between making something and keeping its id
   const counted: Record<MadeKind, number> = { place: 0, series: 0, property: 0, sensor: 0 };
   for (const { kind } of made.values()) counted[kind] += 1;
 
@@ -61,6 +62,15 @@ export async function openFeedEntities({ feed, store, entities }: { feed: FeedId
     if (!made.has(`${row.kind} ${row.key}`)) counted[row.kind] += 1;
     remember(row);
     return row.id;
+  };
+  /** Made by this feed and not known here: the database went away before it had said so. */
+  const takeUp = async (): Promise<void> => {
+    for (const row of await store.madeBy(feed.name)) {
+      if (made.has(`${row.kind} ${row.key}`)) continue;
+      counted[row.kind] += 1;
+      remember(row);
+    }
+    isUnsure = false;
   };
   const own = (key: string): { feed: string; source_key: string } => ({ feed: feed.name, source_key: key });
 
@@ -130,12 +140,16 @@ export async function openFeedEntities({ feed, store, entities }: { feed: FeedId
 
   return {
     upsert: async ({ places, series }) => {
+      if (isUnsure) await takeUp();
       const refused: { at: string; refusal: Refusal }[] = [];
       const attempt = async (at: string, act: () => Promise<void>): Promise<void> => {
         try {
           await act();
         } catch (error) {
-          if (!(error instanceof Refused)) throw error;
+          if (!(error instanceof Refused)) {
+            isUnsure = true;
+            throw error;
+          }
           refused.push({ at, refusal: error.refusals[0] });
         }
       };

@@ -103,9 +103,9 @@ test('a pushed message becomes a Thing with Datastreams and readings; sent again
   expect([first.status, first.json]).toEqual([200, { taken: 4, duplicate: 0, refused: [], refused_count: 0 }]);
   const again = await rig.post('/api/feeds/air', message);
   expect(again.json).toEqual({ taken: 0, duplicate: 4, refused: [], refused_count: 0 });
-  const { rows } = await rig.handle.pool.query<{ value: number }>('select d.properties, d.observation_type, o.properties as property, t.properties as thing, n.result_number as value from datastream d join thing t on t.id = d.thing_id join observed_property o on o.id = d.observed_property_id join observation n on n.datastream_id = d.id order by d.id');
+  const { rows } = await rig.handle.pool.query<{ value: number }>('select d.properties, d.observation_type, o.properties as property, t.properties as thing, n.result_number as value from datastream d join thing t on t.id = d.thing_id join observed_property o on o.id = d.observed_property_id join observation n on n.datastream_id = d.id order by n.result_number');
   expect(rows).toHaveLength(4);
-  expect(rows.map((row) => row.value)).toEqual([18.4, 9.1, 3.5, 1013.25]);
+  expect(rows.map((row) => row.value)).toEqual([3.5, 9.1, 18.4, 1013.25]);
   expect(rows[3]).toMatchObject({ properties: { feed: 'air', source_key: 'market/pressure', purpose: 'air-quality', interval_s: 150, min: 800, max: 1_100 }, property: { key: 'pressure' }, thing: { feed: 'air', source_key: 'market', kind: 'air-station' } });
   expect(JSON.stringify(rows)).not.toContain('123'); // the id of the sensor stays outside
   expect(rig.health('air')).toMatchObject({ state: 'live', taken: 4, duplicate: 4, places: 1, series: 4, age_s: 0, error: null });

@@ -121,8 +121,12 @@ export async function openFeeds(deps: FeedsDeps): Promise<Feeds> {
     return (feed.running = run());
   };
 
+  let lastTickMs = clock.nowMs();
   const tick = (): void => {
     const nowMs = clock.nowMs();
+    // a clock that was set back must not keep the sources waiting until it has caught up
+    if (nowMs < lastTickMs) for (const feed of feeds.values()) feed.nextMs -= lastTickMs - nowMs;
+    lastTickMs = nowMs;
     const due = [...feeds.values()].filter((feed) => feed.nextMs <= nowMs && feed.running === null && !feed.record.paused).sort((a, b) => a.nextMs - b.nextMs);
     for (const feed of due.slice(0, Math.max(0, PULLS_AT_ONCE - pulls.size))) void pull(feed);
   };

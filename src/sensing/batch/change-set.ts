@@ -1,4 +1,4 @@
-import type { Refusal } from '../../kernel/index.ts';
+import { statusOf, type Refusal, type Result } from '../../kernel/index.ts';
 import type { DatabaseHandle } from '../../platform/index.ts';
 import { insideChangeSet, type ChangeSet } from '../change-set.ts';
 import type { EntityChange } from '../entities/entity-store.ts';
@@ -59,6 +59,17 @@ export async function performChangeSet(deps: ChangeSetDeps, requests: number, pe
     await deps.makeDays(error.drafts);
     return attempt(deps, requests, perform, false);
   }
+}
+
+/** Does in one transaction what `act` does; when it is refused or thrown nothing of it has happened. */
+export async function performTogether<T>(deps: ChangeSetDeps, act: () => Promise<Result<T>>): Promise<Result<T>> {
+  let result: Result<T> | undefined;
+  await performChangeSet(deps, 1, async () => {
+    result = await act();
+    return { status: result.ok ? 200 : statusOf(result.refusal), headers: {}, body: Buffer.alloc(0) };
+  });
+  if (result === undefined) throw new Error('a change set ended before it began');
+  return result;
 }
 
 async function attempt(deps: ChangeSetDeps, requests: number, perform: (at: number) => Promise<BatchAnswer>, isFirst: boolean): Promise<SetOutcome> {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { DeviceState } from '../../contracts/device.ts';
-import type { Bus, DatabaseHandle, Trx } from '../../platform/index.ts';
+import type { Bus, Database, DatabaseHandle, Trx } from '../../platform/index.ts';
+import { currentChangeSet } from '../change-set.ts';
 
 export interface DeviceRow {
   readonly id: string;
@@ -59,8 +60,13 @@ const ROW = sql.raw(`d.id, d.name, d.thing_id, d.purpose, d.token_id, d.state, d
 
 export function createDeviceStore(handle: DatabaseHandle, bus: Bus): DeviceStore {
   const { db } = handle;
+  const within = <T>(act: (trx: Trx) => Promise<T>): Promise<T> => {
+    const set = currentChangeSet();
+    return set === undefined ? db.transaction().execute(act) : act(set.trx);
+  };
+  const reader = (): Database => currentChangeSet()?.trx ?? db;
   const change = <T>(id: string, act: (trx: Trx) => Promise<T>): Promise<T> =>
-    db.transaction().execute(async (trx) => {
+    within(async (trx) => {
       const done = await act(trx);
       await bus.publish(trx, DEVICE_CHANGED, id, {});
       return done;
@@ -73,7 +79,7 @@ export function createDeviceStore(handle: DatabaseHandle, bus: Bus): DeviceStore
     all: async () => (await sql<DeviceRow>`select ${ROW} from device d`.execute(db)).rows,
     refusalsOf: async (ids) => (await sql<RefusalRow>`select device_id, code, count, last_at from device_refusal where device_id = any(${ids}::text[]) order by count desc, code`.execute(db)).rows,
     insert: async (devices) => {
-      await db.transaction().execute(async (trx) => {
+      await within(async (trx) => {
         for (const device of devices) {
           await sql`insert into device (id, name, thing_id, purpose, token_id, state, state_at, created_at, created_by)
             values (${device.id}, ${device.name}, ${device.thing_id}, ${device.purpose}, ${device.token_id}, 'active', ${device.created_at}, ${device.created_at}, ${device.created_by})`.execute(trx);
@@ -107,14 +113,14 @@ export function createDeviceStore(handle: DatabaseHandle, bus: Bus): DeviceStore
           on conflict (device_id, code) do update set count = device_refusal.count + excluded.count, last_at = greatest(device_refusal.last_at, excluded.last_at)`.execute(trx);
       });
     },
-    streamsOfThing: async (thingId) => (await sql<{ id: number }>`select id from datastream where thing_id = ${thingId} order by id`.execute(db)).rows.map(({ id }) => id),
+    streamsOfThing: async (thingId) => (await sql<{ id: number }>`select id from datastream where thing_id = ${thingId} order by id`.execute(reader())).rows.map(({ id }) => id),
     hasReadings: async (streamIds) => {
       for (const id of streamIds) if ((await sql`select 1 from observation where datastream_id = ${id} limit 1`.execute(db)).rows.length > 0) return true;
       return false;
     },
     partsOfThing: async (thingId) => {
-      const locations = await sql<{ id: number }>`select location_id as id from thing_location p where thing_id = ${thingId} and not exists (select 1 from thing_location o where o.location_id = p.location_id and o.thing_id <> ${thingId})`.execute(db);
-      const sensors = await sql<{ id: number }>`select distinct sensor_id as id from datastream p where thing_id = ${thingId} and not exists (select 1 from datastream o where o.sensor_id = p.sensor_id and o.thing_id <> ${thingId})`.execute(db);
+      const locations = await sql<{ id: number }>`select location_id as id from thing_location p where thing_id = ${thingId} and not exists (select 1 from thing_location o where o.location_id = p.location_id and o.thing_id <> ${thingId})`.execute(reader());
+      const sensors = await sql<{ id: number }>`select distinct sensor_id as id from datastream p where thing_id = ${thingId} and not exists (select 1 from datastream o where o.sensor_id = p.sensor_id and o.thing_id <> ${thingId})`.execute(reader());
       return { locations: locations.rows.map(({ id }) => id), sensors: sensors.rows.map(({ id }) => id) };
     },
     observedProperties: async (keys) => {

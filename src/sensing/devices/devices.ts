@@ -21,6 +21,8 @@ export interface DevicesDeps {
   readonly latest: (datastreamId: number) => Reading | undefined;
   readonly publicUrl: () => string;
   readonly mqttUrl: () => string | undefined;
+  /** Does in one transaction what is done inside, or nothing of it. */
+  readonly together: <T>(act: () => Promise<Result<T>>) => Promise<Result<T>>;
 }
 
 /** Acts of the staff on devices. */
@@ -102,6 +104,28 @@ export function createDevices(deps: DevicesDeps): Devices {
     const { id: tokenId, token } = tokens.mintForDevice(id);
     return ok({ id, thingId: thing.value.id, tokenId, token });
   };
+  /** The Things and the devices, in the transaction of the caller. */
+  const makeAll = async (wanted: readonly NewDevice[], principal: Principal): Promise<Result<Made[]>> => {
+    const properties = new Map(await store.observedProperties([...new Set(wanted.flatMap(({ measures }) => measures))]));
+    const made: Made[] = [];
+    for (const [at, one] of wanted.entries()) {
+      const result = await make(one, properties, principal);
+      if (!result.ok) return wanted.length === 1 ? result : refuse(result.refusal.code, result.refusal.detail, `${String(at)}.${result.refusal.field ?? ''}`);
+      made.push(result.value);
+    }
+    const now = new Date(clock.nowMs());
+    const streams: (readonly number[])[] = [];
+    for (const { thingId } of made) streams.push(await store.streamsOfThing(thingId));
+    await store.insert(made.map(({ id, thingId, tokenId }, at) => ({ id, name: wanted[at]?.name ?? '', thing_id: thingId, purpose: wanted[at]?.purpose ?? '', token_id: tokenId, created_at: now, created_by: principal.pseudonym, streams: streams[at] ?? [] })));
+    return ok(made);
+  };
+  // each holds a connection while it asks with others
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(act);
+    turn = mine.catch(() => undefined); // whoever waits for this turn hears of it; the next one begins anyway
+    return mine;
+  };
   const unmake = async (thingId: number): Promise<void> => {
     const { locations, sensors } = await store.partsOfThing(thingId);
     const parts = [['Things', [thingId]], ['Locations', locations], ['Sensors', sensors]] as const;
@@ -122,26 +146,10 @@ export function createDevices(deps: DevicesDeps): Devices {
     },
     find,
     add: async (wanted, principal) => {
-      const properties = new Map(await store.observedProperties([...new Set(wanted.flatMap(({ measures }) => measures))]));
-      const made: Made[] = [];
-      try {
-        for (const [at, one] of wanted.entries()) {
-          const result = await make(one, properties, principal);
-          if (!result.ok) {
-            for (const { thingId } of made) await unmake(thingId);
-            return wanted.length === 1 ? result : refuse(result.refusal.code, result.refusal.detail, `${String(at)}.${result.refusal.field ?? ''}`);
-          }
-          made.push(result.value);
-        }
-        const now = new Date(clock.nowMs());
-        const streams = await Promise.all(made.map(({ thingId }) => store.streamsOfThing(thingId)));
-        await store.insert(made.map(({ id, thingId, tokenId }, at) => ({ id, name: wanted[at]?.name ?? '', thing_id: thingId, purpose: wanted[at]?.purpose ?? '', token_id: tokenId, created_at: now, created_by: principal.pseudonym, streams: streams[at] ?? [] })));
-      } catch (error) {
-        for (const { thingId } of made) await unmake(thingId);
-        throw error;
-      }
+      const made = await inTurn(() => deps.together(() => makeAll(wanted, principal)));
+      if (!made.ok) return made;
       const credentials: DeviceCredential[] = [];
-      for (const { id, token } of made) {
+      for (const { id, token } of made.value) {
         await register.reload(id);
         const credential = await credentialOf(id, token);
         if (!credential.ok) return credential;
@@ -175,10 +183,16 @@ export function createDevices(deps: DevicesDeps): Devices {
       if (row === undefined) return missing(id);
       if (await store.hasReadings(row.streams)) return refuse('device.act-not-allowed', 'It has sent readings, which are kept. Revoke it instead.', 'id');
       if (row.token_id !== null) await tokens.revoke(row.token_id);
-      await store.remove(id);
+      const { thing_id: thingId } = row;
+      const removed = await inTurn(() =>
+        deps.together(async () => {
+          if (thingId !== null) await unmake(thingId);
+          await store.remove(id);
+          return ok(null);
+        }),
+      );
       await register.reload(id);
-      if (row.thing_id !== null) await unmake(row.thing_id);
-      return ok(null);
+      return removed;
     },
   };
 }

@@ -16,7 +16,7 @@ interface DevicesOptions {
   readonly purposes: Pick<Trust['purposes'], 'live' | 'all'>;
 }
 
-interface Surroundings extends Pick<DevicesDeps, 'entities' | 'streams' | 'settled' | 'latest' | 'publicUrl' | 'mqttUrl'> {
+interface Surroundings extends Pick<DevicesDeps, 'entities' | 'streams' | 'settled' | 'latest' | 'publicUrl' | 'mqttUrl' | 'together'> {
   /** Ends the MQTT connections of a device. */
   readonly disconnect: (deviceId: string) => void;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CompiledQuery } from 'kysely';
 import { Refused, type Clock } from '../../kernel/index.ts';
 import type { DatabaseHandle, Trx } from '../../platform/index.ts';
@@ -68,7 +69,7 @@ export type Announce = (run: Run, changes: readonly EntityChange[]) => Promise<v
 
 export function createEntityStore(handle: DatabaseHandle, clock: Clock, announce: Announce = async () => undefined): EntityStore {
   const inTransaction = async (act: (writer: Writer) => Promise<number | null>): Promise<Written | null> => {
-    const writer = createWriter(clock.nowMs());
+    const writer = createWriter(clock);
     try {
       const perform = async (trx: Trx): Promise<number | null> => {
         const done = await act(writer.on(trx));
@@ -150,7 +151,20 @@ interface Writer {
   readonly count: Removal['count'];
 }
 
-function createWriter(nowMs: number): Writer {
+const TICK_MS = 1;
+const TICKS = 5;
+
+/**
+ * The millisecond after this one. Readings arrive at whole milliseconds: what was acknowledged by now has arrived before it, and
+ * what is sent after the answer has not. A clock that stands still is not waited for.
+ */
+async function nextMillisecond(clock: Clock): Promise<Date> {
+  const startMs = clock.nowMs();
+  for (let left = TICKS; left > 0 && clock.nowMs() === startMs; left -= 1) await sleep(TICK_MS);
+  return new Date(clock.nowMs());
+}
+
+function createWriter(clock: Clock): Writer {
   const changes: WrittenChange[] = [];
   const inline: InlineObservations[] = [];
   let transaction: Trx | undefined;
@@ -163,7 +177,9 @@ function createWriter(nowMs: number): Writer {
   const note = (model: EntityModel, id: number, kind: EntityChange['kind'], isList = false): void => void changes.push({ set: isList ? 'MultiDatastreams' : storedSetOf(model), id, kind, model });
   const ids = async (fragment: Fragment): Promise<number[]> => (await run<{ id: number }>(fragment)).map(({ id }) => id);
 
-  const placing = createPlacing({ run, note, now: new Date(nowMs) });
+  let moved: Promise<Date> | undefined;
+  const until = (): Promise<Date> => (moved ??= nextMillisecond(clock));
+  const placing = createPlacing({ run, note, now: new Date(clock.nowMs()), until });
 
   // rows that this transaction has made or locked, so that a deep insert asks once for what it links a thousand times
   const held = new Set<string>();
@@ -255,7 +271,7 @@ function createWriter(nowMs: number): Writer {
       for (const [name, value] of entity.references.columns(elements)) columns.set(name, value);
       await run(frag`delete from datastream_observed_property where datastream_id = ${id}::bigint`);
     }
-    if (columns.has('feature_id')) await keepFormerFeature(run, id, columns.get('feature_id') as number | null, new Date(nowMs));
+    if (columns.has('feature_id')) await keepFormerFeature(run, id, columns.get('feature_id') as number | null, await until());
     if (model.set === 'Locations' && columns.has('location')) await placing.moveFeature(id, columns.get('location') as string);
     if (columns.size > 0) {
       const assignments = [...columns].map(([name, value]) => frag`${raw(name)} = ${value as string}`);

@@ -17,9 +17,11 @@ interface PlacingOptions {
   readonly run: <T>(fragment: Fragment) => Promise<T[]>;
   readonly note: (model: EntityModel, id: number, kind: 'created' | 'updated') => void;
   readonly now: Date;
+  /** Up to when readings are about the place before. */
+  readonly until: () => Promise<Date>;
 }
 
-export function createPlacing({ run, note, now }: PlacingOptions): Placing {
+export function createPlacing({ run, note, now, until }: PlacingOptions): Placing {
   const ids = async (fragment: Fragment): Promise<number[]> => (await run<{ id: number }>(fragment)).map(({ id }) => id);
 
   const pair: Placing['pair'] = async ({ name, pair: table }, ownId, otherIds) => {
@@ -29,7 +31,8 @@ export function createPlacing({ run, note, now }: PlacingOptions): Placing {
 
   /** Readings from now on are about the new place; earlier ones keep their feature. */
   const leaveFeatures = async (streams: Fragment): Promise<void> => {
-    await run(frag`insert into datastream_feature (datastream_id, until, feature_id) select id, ${now}::timestamptz, feature_id from datastream where ${streams} and feature_id is not null on conflict do nothing`);
+    if ((await ids(frag`select id from datastream where ${streams} and feature_id is not null limit 1`)).length === 0) return;
+    await run(frag`insert into datastream_feature (datastream_id, until, feature_id) select id, ${await until()}::timestamptz, feature_id from datastream where ${streams} and feature_id is not null on conflict do nothing`);
     const left = await run<{ id: number; multi: boolean }>(frag`update datastream set feature_id = null where ${streams} and feature_id is not null returning id, multi is not null as multi`);
     for (const { id, multi } of left) note(modelOf(multi ? 'MultiDatastreams' : 'Datastreams'), id, 'updated');
   };

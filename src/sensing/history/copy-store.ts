@@ -29,8 +29,11 @@ export async function* inSnapshot<T>(handle: DatabaseHandle, act: (session: Sess
   }
 }
 
-/** The bytes of `copy (…) to stdout`, in chunks of about 64 KiB. The server waits while the reader does not read. */
-export async function* copyOut({ client }: Session, statement: string): AsyncGenerator<Buffer> {
+/**
+ * The bytes of `copy (…) to stdout`, in chunks of about 64 KiB. The server waits while the reader does not read. `onRows` hears at the
+ * end how many rows it were.
+ */
+export async function* copyOut({ client }: Session, statement: string, onRows?: (rows: number) => void): AsyncGenerator<Buffer> {
   const { connection } = client as unknown as { connection: { readonly stream: { pause(): void; resume(): void }; query(text: string): void } };
   const waiting: Buffer[] = [];
   let waiting_bytes = 0;
@@ -58,7 +61,7 @@ export async function* copyOut({ client }: Session, statement: string): AsyncGen
       }
       if (waiting_bytes >= CHUNK_BYTES) signal();
     },
-    handleCommandComplete: () => undefined,
+    handleCommandComplete: ({ text }: { text: string }) => onRows?.(Number(/\d+$/.exec(text)?.[0])), // COPY 123
     handleReadyForQuery: () => end(),
     handleError: (error: Error) => end(error),
     callback: () => undefined,

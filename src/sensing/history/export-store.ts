@@ -26,7 +26,7 @@ export function exportCsv(handle: DatabaseHandle, scope: ExportScope, source: Cs
   });
 }
 
-/** The bytes whose hash was sealed. Null when the readings are not those that were sealed any more. */
+/** The bytes whose hash was sealed, as long as the day is not marked as changed (migrations/0062). */
 export function exportSealedDay(handle: DatabaseHandle, fromMs: number, toMs: number): AsyncGenerator<Buffer> {
   return inSnapshot(handle, async function* (session) {
     yield Buffer.from(CSV_HEADER);
@@ -34,7 +34,7 @@ export function exportSealedDay(handle: DatabaseHandle, fromMs: number, toMs: nu
   });
 }
 
-/** Ids in order, in groups; of all datastreams that have or had readings. */
+/** Ids in order, in groups; of all datastreams when none is named. */
 async function groupsOf({ client }: Session, { streamIds }: ExportScope): Promise<number[][]> {
   const ids = streamIds ?? (await client.query<{ id: number }>('select id from datastream order by id')).rows.map(({ id }) => id);
   const sorted = [...new Set(ids)].sort((a, b) => a - b);

@@ -61,7 +61,7 @@ export function openHistory(deps: HistoryDeps): History {
 
   let rollingUp: Promise<void> | undefined;
   const rollUpRest = async (): Promise<void> => {
-    while (!isClosing && (await rollUp(handle, clock.nowMs())));
+    while (!isClosing && (await rollUp(handle, clock.nowMs(), () => isClosing)));
   };
   const rollUpAll = (): Promise<void> => (rollingUp ??= rollUpRest().finally(() => (rollingUp = undefined)));
   const tellSealed = async (): Promise<void> => {

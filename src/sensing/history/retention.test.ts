@@ -5,6 +5,7 @@ import type { Purpose } from '../../contracts/trust.ts';
 import { manualClock } from '../../kernel/index.ts';
 import { createMetrics, silentLogger } from '../../platform/index.ts';
 import { openHistory } from './history.ts';
+import { alone } from './sealing-store.ts';
 
 const NOW = Date.parse('2026-11-24T06:00:00Z');
 const purpose = (id: string, retention_days: number): Purpose => ({ id, title: id, description: 'For the tests of this server.', legal_basis: 'None needed', owner: 'Tests', retention_days, ends: null, personal_data: false, observes: [] });
@@ -51,4 +52,17 @@ test('readings go when their purpose allows them no longer, packed ones too, and
   clock.advance(86_400_000);
   expect(await history.retain()).toEqual(new Map([['short', 4]]));
   await history.close();
+});
+
+test('the upkeep runs in one process at a time', async () => {
+  const handle = await freshDatabase();
+  const ran: string[] = [];
+  await alone(handle, async () => {
+    ran.push('first');
+    await alone(handle, async () => void ran.push('second'));
+  });
+  await alone(handle, async () => void ran.push('third'));
+  await expect(alone(handle, () => Promise.reject(new Error('broke')))).rejects.toThrow('broke');
+  await alone(handle, async () => void ran.push('fourth'));
+  expect(ran).toEqual(['first', 'third', 'fourth']);
 });

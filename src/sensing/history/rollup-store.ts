@@ -5,6 +5,14 @@ import { HOUR_MS } from '../observations/batch-store.ts';
 // A bucket of fewer readings costs more as a row than it saves (migrations/0063).
 const LEAST_READINGS = 5;
 const BATCHES_AT_ONCE = 500;
+// Bounds of one transaction, so that neither reads nor a stop wait long for it: readings that came late, hours of single datastreams
+// to compute again after a change, and time for the hours that have ended.
+const LATE_READINGS = 20_000;
+const CHANGED_HOURS = 10_000;
+const ENDED_HOURS_MS = 500;
+// More ranges than this are widened to whole days, which makes many of them the same.
+const RANGES = 64;
+const HOURS_OF_DAY = 24;
 const HOURS_AT_ONCE = 24;
 // A reading that is on its way when its hour ends should be in it; one that comes later is put in by its batch.
 const GRACE_MS = 60_000;
@@ -17,6 +25,7 @@ export const AGGREGATED: RawBuilder<unknown> = sql`valid and result_number is no
 
 interface DueBatch {
   readonly seq: number;
+  readonly rows: number;
   readonly first_id: number | null;
   readonly last_id: number | null;
   readonly first_hour: number;
@@ -24,31 +33,86 @@ interface DueBatch {
   readonly streams: readonly number[] | null;
 }
 
+/** Ends a roll-up between two statements; nothing of it remains. */
+class Stopped extends Error {}
+
 /**
  * Brings the roll-ups on: what late, changed and removed readings touched is computed again, and hours that have ended are computed.
- * One transaction, so each batch counts once; batches that are done are folded into the tally. Returns whether there is more to do.
+ * One transaction of bounded work, so each batch counts once; batches that are done are folded into the tally. Returns whether there
+ * is more to do. `isStopping` is asked between statements; when it says so, the rest is left to the next start.
  */
-export async function rollUp(handle: DatabaseHandle, nowMs: number): Promise<boolean> {
-  return handle.db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .execute(async (trx) => {
-      // one process at a time; the others find the work done
-      const lock = await sql<{ taken: boolean }>`select pg_try_advisory_xact_lock(${LOCK}) as taken`.execute(trx);
-      if (lock.rows[0]?.taken !== true) return false;
-      const tally = await sql<{ until: number }>`select rolled_until as until from observation_tally`.execute(trx);
-      const until = tally.rows[0]?.until ?? 0;
-      const due = await sql<DueBatch>`select seq, first_id, last_id, first_hour, last_hour, streams::float8[] from observation_batch where not rolled order by seq limit ${BATCHES_AT_ONCE}`.execute(trx);
-      for (const range of await touchedBy(trx, due.rows, until)) await computeHours(trx, range);
-      const target = Math.min(Math.floor((nowMs - GRACE_MS) / HOUR_MS), until + HOURS_AT_ONCE);
-      if (target > until) await computeHours(trx, { streams: null, first: until, last: target - 1 });
-      if (target > until) await sql`update observation_tally set rolled_until = ${target}`.execute(trx);
-      if (due.rows.length > 0) await sql`update observation_batch set rolled = true where seq = any(${due.rows.map(({ seq }) => seq)}::bigint[])`.execute(trx);
-      await sql`
-        with folded as (delete from observation_batch where rolled and at < now() - ${sql.lit(KEEP_BATCHES)}::interval returning rows)
-        update observation_tally set rows = observation_tally.rows + (select sum(rows) from folded) where exists (select 1 from folded)`.execute(trx);
-      return due.rows.length === BATCHES_AT_ONCE || target === until + HOURS_AT_ONCE;
-    });
+export async function rollUp(handle: DatabaseHandle, nowMs: number, isStopping: () => boolean = () => false): Promise<boolean> {
+  try {
+    return await handle.db
+      .transaction()
+      .setIsolationLevel('repeatable read')
+      .execute(async (trx) => {
+        // one process at a time; the others find the work done
+        const lock = await sql<{ taken: boolean }>`select pg_try_advisory_xact_lock(${LOCK}) as taken`.execute(trx);
+        if (lock.rows[0]?.taken !== true) return false;
+        const compute = async (range: HourRange): Promise<void> => {
+          if (isStopping()) throw new Stopped();
+          await computeHours(trx, range);
+        };
+        const tally = await sql<{ until: number }>`select rolled_until as until from observation_tally`.execute(trx);
+        const until = tally.rows[0]?.until ?? 0;
+        const isRestLeft = await catchUp(trx, until, compute);
+        const hasHoursLeft = await goOn(trx, until, Math.floor((nowMs - GRACE_MS) / HOUR_MS), compute);
+        await sql`
+          with folded as (delete from observation_batch where rolled and at < now() - ${sql.lit(KEEP_BATCHES)}::interval returning rows)
+          update observation_tally set rows = observation_tally.rows + (select sum(rows) from folded) where exists (select 1 from folded)`.execute(trx);
+        return isRestLeft || hasHoursLeft;
+      });
+  } catch (error) {
+    if (error instanceof Stopped) return false;
+    throw error;
+  }
+}
+
+/** Computes again what the oldest batches touched, as many as fit one transaction. Returns whether some are left. */
+async function catchUp(trx: Trx, until: number, compute: (range: HourRange) => Promise<void>): Promise<boolean> {
+  const due = await sql<DueBatch>`select seq, rows, first_id, last_id, first_hour, last_hour, streams::float8[] from observation_batch where not rolled order by seq limit ${BATCHES_AT_ONCE}`.execute(trx);
+  const done: DueBatch[] = [];
+  const late: DueBatch[] = [];
+  let [lateReadings, changedHours] = [0, 0];
+  for (const batch of due.rows) {
+    const { first_hour, last_hour, streams, rows } = batch;
+    // hours that are not rolled yet are computed when they have ended
+    if (first_hour < until && streams === null) {
+      if (late.length > 0 && lateReadings + rows > LATE_READINGS) break;
+      lateReadings += rows;
+      late.push(batch);
+    } else if (first_hour < until && streams !== null && streams.length > 0) {
+      const last = Math.min(last_hour, until - 1);
+      const fit = Math.max(changedHours === 0 ? 1 : 0, Math.floor((CHANGED_HOURS - changedHours) / streams.length));
+      if (fit === 0) break;
+      changedHours += streams.length * Math.min(fit, last - first_hour + 1);
+      await compute({ streams, first: first_hour, last: Math.min(last, first_hour + fit - 1) });
+      if (first_hour + fit <= last) {
+        await sql`update observation_batch set first_hour = ${first_hour + fit} where seq = ${batch.seq}`.execute(trx);
+        break;
+      }
+    }
+    done.push(batch);
+  }
+  for (const range of await touchedBy(trx, late, until)) await compute(range);
+  if (done.length > 0) await sql`update observation_batch set rolled = true where seq = any(${done.map(({ seq }) => seq)}::bigint[])`.execute(trx);
+  return done.length < due.rows.length || due.rows.length === BATCHES_AT_ONCE;
+}
+
+/** Computes hours that have ended, from `until` on and before `end`. Returns whether some are left. */
+async function goOn(trx: Trx, until: number, end: number, compute: (range: HourRange) => Promise<void>): Promise<boolean> {
+  if (until >= end) return false;
+  const startMs = performance.now();
+  let next = until;
+  // twice as many as before each time, because many hours may have no readings at all
+  for (let hours = 1; next < Math.min(end, until + HOURS_AT_ONCE) && performance.now() - startMs < ENDED_HOURS_MS; hours *= 2) {
+    const last = Math.min(next + hours, end, until + HOURS_AT_ONCE) - 1;
+    await compute({ streams: null, first: next, last });
+    next = last + 1;
+  }
+  await sql`update observation_tally set rolled_until = ${next}`.execute(trx);
+  return next < end;
 }
 
 /** Hours from `first` to `last`, of some datastreams or of all. */
@@ -58,43 +122,46 @@ interface HourRange {
   readonly last: number;
 }
 
-/** Which hours that are rolled already the batches touch, as few ranges. */
+/** Which hours that are rolled already the readings of the batches are of, as few ranges. */
 async function touchedBy(trx: Trx, batches: readonly DueBatch[], until: number): Promise<HourRange[]> {
-  const ranges: HourRange[] = [];
-  const hoursOf = new Map<number, Set<number>>();
-  for (const { first_id, last_id, first_hour, last_hour, streams } of batches) {
-    if (first_hour >= until) continue; // its hours are computed when they have ended
-    if (streams !== null) ranges.push({ streams, first: first_hour, last: Math.min(last_hour, until - 1) });
-    if (first_id === null || last_id === null) continue;
-    const found = await sql<{ stream: number; hour: number }>`
-      select distinct datastream_id as stream, floor(extract(epoch from phenomenon_start) / 3600)::integer as hour from observation
-       where id between ${first_id} and ${last_id} and id_low <= ${last_id} and id_high >= ${first_id}
-         and phenomenon_start >= to_timestamp(${first_hour}::float8 * 3600) and phenomenon_start < to_timestamp(${until}::float8 * 3600)
-         and span_last >= to_timestamp(${first_hour}::float8 * 3600) and span_first < to_timestamp(${until}::float8 * 3600)`.execute(trx);
-    for (const { stream, hour } of found.rows) {
-      const hours = hoursOf.get(stream) ?? new Set();
-      hours.add(hour);
-      hoursOf.set(stream, hours);
-    }
+  if (batches.length === 0) return [];
+  const [first, last] = [Math.min(...batches.map(({ first_hour }) => first_hour)), Math.min(until, Math.max(...batches.map(({ last_hour }) => last_hour)) + 1)];
+  const [since, before] = [new Date(first * HOUR_MS), new Date(last * HOUR_MS)];
+  // the outer times are known when the statement is planned, so that most partitions are left out then
+  const found = await sql<{ stream: number; hour: number }>`
+    select distinct o.stream, o.hour
+      from unnest(${batches.map(({ first_id }) => first_id)}::bigint[], ${batches.map(({ last_id }) => last_id)}::bigint[], ${batches.map(({ first_hour }) => new Date(first_hour * HOUR_MS))}::timestamptz[], ${batches.map(({ last_hour }) => new Date((last_hour + 1) * HOUR_MS))}::timestamptz[]) as b (first_id, last_id, since, before)
+     cross join lateral (
+           select datastream_id as stream, floor(extract(epoch from phenomenon_start) / 3600)::integer as hour from observation
+            where id between b.first_id and b.last_id and id_low <= b.last_id and id_high >= b.first_id
+              and phenomenon_start >= b.since and phenomenon_start < b.before and span_last >= b.since and span_first < b.before
+              and phenomenon_start >= ${since} and phenomenon_start < ${before} and span_last >= ${since} and span_first < ${before}
+           offset 0) o`.execute(trx);
+  const hoursOf = new Map<number, number[]>();
+  for (const { stream, hour } of found.rows) {
+    const hours = hoursOf.get(stream);
+    if (hours === undefined) hoursOf.set(stream, [hour]);
+    else hours.push(hour);
   }
-  return [...ranges, ...gather(hoursOf)];
+  const exact = gather(hoursOf, 1, until);
+  return exact.length <= RANGES ? exact : gather(hoursOf, HOURS_OF_DAY, until);
 }
 
-/** Neighbouring hours of a stream become one range, and streams with the same range one list. */
-function gather(hoursOf: ReadonlyMap<number, ReadonlySet<number>>): HourRange[] {
+/** Neighbouring hours of a stream become one range, in whole units of `unit` hours, and streams with the same range one list. */
+function gather(hoursOf: ReadonlyMap<number, readonly number[]>, unit: number, until: number): HourRange[] {
   const streamsOf = new Map<string, { streams: number[]; first: number; last: number }>();
   const put = (stream: number, first: number, last: number): void => {
     const key = `${first} ${last}`;
-    const range = streamsOf.get(key) ?? { streams: [], first, last };
+    const range = streamsOf.get(key) ?? { streams: [], first: first * unit, last: Math.min((last + 1) * unit, until) - 1 };
     range.streams.push(stream);
     streamsOf.set(key, range);
   };
   for (const [stream, hours] of hoursOf) {
-    const sorted = [...hours].sort((a, b) => a - b);
+    const sorted = [...new Set(hours.map((hour) => Math.floor(hour / unit)))].sort((a, b) => a - b);
     let first = sorted[0] as number;
-    for (const [at, hour] of sorted.entries()) {
-      if (sorted[at + 1] === hour + 1) continue;
-      put(stream, first, hour);
+    for (const [at, place] of sorted.entries()) {
+      if (sorted[at + 1] === place + 1) continue;
+      put(stream, first, place);
       first = sorted[at + 1] as number;
     }
   }

@@ -4,10 +4,13 @@ import { freshDatabase } from '../../../test/database.ts';
 import { seedStreams } from '../../../test/streams.ts';
 import { manualClock } from '../../kernel/index.ts';
 import { createMetrics, silentLogger, type DatabaseHandle } from '../../platform/index.ts';
+import { noteChange } from '../observations/batch-store.ts';
 import { correctObservation, countAllObservations, removeObservations, type Run } from '../observations/index.ts';
 import { toStatement, type Fragment } from '../query/fragment.ts';
 import { openHistory, type History } from './history.ts';
 import { runIn } from './retention-store.ts';
+import { rollUp } from './rollup-store.ts';
+import { readAggregates } from './series-store.ts';
 
 const T0 = Date.parse('2026-10-24T00:00:00Z');
 const HOUR_MS = 3_600_000;
@@ -157,5 +160,32 @@ test('a zone that does not exist and a span of too many steps are refused with t
   expect(await history.readSeries(stream, T0, T0 + HOUR_MS, 'day', 'Europe/Atlantis')).toMatchObject({ ok: false, refusal: { code: 'http.invalid', field: 'timeZone' } });
   expect(await history.readSeries(stream, 0, T0, 'minute', 'UTC')).toMatchObject({ ok: false, refusal: { code: 'http.invalid', field: 'step' } });
   expect(await history.readSeries(stream, T0, T0, 'raw', 'UTC')).toMatchObject({ ok: false, refusal: { code: 'http.invalid', field: 'from' } });
+  await history.close();
+});
+
+test('a change over a long time is worked off in bounded steps, and a stop leaves the rest for later', async () => {
+  const { handle, history, streams } = await open();
+  const [first, second] = streams as [number, number];
+  const hours = 6_000; // of two datastreams: more than one transaction takes
+  const readings = Array.from({ length: 12 }, (_, n): Kept => ({ id: n + 1, stream: first, atMs: T0 - 1 - (n < 6 ? 0 : (hours - 1) * HOUR_MS) - n * 60_000, value: n, valid: true }));
+  await store(handle, readings);
+  const from = Math.floor(T0 / HOUR_MS) - hours;
+  await handle.pool.query('update observation_tally set rolled_until = $1', [Math.floor(T0 / HOUR_MS)]);
+  await rollUp(handle, T0);
+  await noteChange(runOf(handle), { rows: 0, streams: [first, second], first: new Date(from * HOUR_MS), last: new Date(T0 - 1) });
+  const waiting = async (): Promise<unknown[]> => (await handle.pool.query('select first_hour from observation_batch where not rolled')).rows;
+  const rolled = async (): Promise<number> => (await handle.pool.query<{ n: number }>('select count(*) as n from observation_hour')).rows[0]?.n ?? 0;
+
+  expect(await rollUp(handle, T0, () => true)).toBe(false);
+  expect(await waiting()).toEqual([{ first_hour: from }]);
+  expect(await rollUp(handle, T0)).toBe(true);
+  expect(await waiting()).toEqual([{ first_hour: from + 5_000 }]);
+  expect(await rolled()).toBe(1);
+  const edges = [from * HOUR_MS, T0];
+  expect(await readAggregates(handle, first, edges, 'hour')).toMatchObject(new Map([[0, { n: 12, min: 0, max: 11, first: 11, last: 0 }]]));
+  expect(await rollUp(handle, T0)).toBe(false);
+  expect(await waiting()).toEqual([]);
+  expect(await rolled()).toBe(2);
+  expect(await readAggregates(handle, first, edges, 'hour')).toMatchObject(new Map([[0, { n: 12, min: 0, max: 11, first: 11, last: 0 }]]));
   await history.close();
 });

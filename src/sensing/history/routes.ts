@@ -36,11 +36,15 @@ export function registerHistoryRoutes(http: Http, { history, handle, streams }: 
     if (stream === undefined) throw new Refused({ code: 'sensing.no-such-entity', detail: `There is no datastream ${id}.`, field: 'id' });
     return stream;
   };
-  /** Sends as fast as the client reads; when it goes away the query ends. */
-  const send = (reply: FastifyReply, type: string, name: string, chunks: AsyncGenerator<Buffer>): FastifyReply => {
+  /** Sends as fast as the client reads; when it goes away the query ends. What fails before the first byte is an answer of its own. */
+  const send = async (reply: FastifyReply, type: string, name: string, chunks: AsyncGenerator<Buffer>): Promise<FastifyReply> => {
     if (open >= EXPORTS_AT_ONCE) throw new Refused({ code: 'http.overloaded', detail: `${EXPORTS_AT_ONCE} exports are under way.` });
     open += 1;
-    const body: Readable = Readable.from(impatient(chunks, () => body.destroy()), { objectMode: false, highWaterMark: 1 << 17 });
+    const first = await chunks.next().catch((error: unknown) => {
+      open -= 1;
+      throw error;
+    });
+    const body: Readable = Readable.from(impatient(first, chunks, () => body.destroy()), { objectMode: false, highWaterMark: 1 << 17 });
     body.once('close', () => (open -= 1));
     return reply.header('content-type', type).header('content-disposition', `attachment; filename="${name}"`).send(body);
   };
@@ -69,14 +73,18 @@ export function registerHistoryRoutes(http: Http, { history, handle, streams }: 
   });
 }
 
-async function* impatient(chunks: AsyncGenerator<Buffer>, onStall: () => void): AsyncGenerator<Buffer> {
-  for await (const chunk of chunks) {
-    const stalled = setTimeout(onStall, STALL_MS);
-    try {
-      yield chunk;
-    } finally {
-      clearTimeout(stalled);
+async function* impatient(first: IteratorResult<Buffer, unknown>, chunks: AsyncGenerator<Buffer>, onStall: () => void): AsyncGenerator<Buffer> {
+  try {
+    for (let next = first; next.done !== true; next = await chunks.next()) {
+      const stalled = setTimeout(onStall, STALL_MS);
+      try {
+        yield next.value;
+      } finally {
+        clearTimeout(stalled);
+      }
     }
+  } finally {
+    await chunks.return(undefined);
   }
 }
 

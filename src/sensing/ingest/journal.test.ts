@@ -7,7 +7,7 @@ import { createJournal, type Journal } from './journal.ts';
 
 const streamOf = (id: number): Stream => ({ id, isMulti: false, isGone: false, info: { id, name: '', property: '', unit: '', purpose: '', interval_s: 60, thingId: 1, placeName: '', placeKind: '', point: null }, registration: { purpose: '', allows: 'number', min: -Infinity, max: Infinity }, parameters: [], featureId: 1, hasLocation: true, latest: undefined, newestMs: -Infinity, newest: null });
 const draftOf = (stream: Stream, phenomenonMs: number, value: number): Draft => ({ stream, phenomenonMs, phenomenonEndMs: NaN, resultTimeMs: NaN, arrivalMs: 0, value, exact: null, extra: null, valid: true, hasOwnTime: true, id: 0, mayBeStored: false, waiter: null, followers: null });
-const partitions = { ensure: () => Promise.resolve(), isKnown: () => true, names: () => [], forget: () => undefined, close: () => Promise.resolve() };
+const partitions = { ensure: () => Promise.resolve(), isKnown: () => true, names: () => [], forget: () => undefined, refresh: async () => undefined, makeAhead: async () => undefined, close: () => Promise.resolve() };
 
 /** A store in memory: `takes` says of a batch that it is taken, or throws. */
 function memory(takes: (drafts: readonly Draft[]) => void): { writer: ObservationWriter; rows: Draft[] } {

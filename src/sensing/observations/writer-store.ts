@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { DatabaseHandle, Logger } from '../../platform/index.ts';
 import type { Draft } from './draft.ts';
 import { batchValues, NOTE_BATCH } from './batch-store.ts';
+import { findStored } from './duplicate-store.ts';
 import { COPY_COLUMNS, createCopyBuffer } from './row-encoding.ts';
 
 /** One dedicated connection that stores batches. It connects when needed and again after it broke. */
@@ -70,7 +71,7 @@ export function openWriter({ handle, ids, logger, name, isShared }: WriterOption
       await opened.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid() and usename = current_user', [applicationName]);
       // a process that was stopped while it holds the locks must not hold up the others for ever;
       // the look-up of stored readings must walk the index, however large the planner thinks the table is
-      await opened.query('set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; set synchronous_commit = on; set lock_timeout = 5000; set idle_in_transaction_session_timeout = 15000');
+      await opened.query('set enable_seqscan = off; set enable_mergejoin = off; set jit = off; set synchronous_commit = on; set lock_timeout = 5000; set idle_in_transaction_session_timeout = 15000');
     } catch (error) {
       opened.end().catch((cause: unknown) => logger.debug({ err: cause }, 'a connection that did not open does not close'));
       throw error;
@@ -173,28 +174,6 @@ function isAway(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   if (error instanceof pg.DatabaseError) return typeof code !== 'string' || AWAY.test(code);
   return true; // the driver's or the system's: the connection is gone
-}
-
-async function findStored(on: pg.Client, suspects: readonly Draft[]): Promise<ReadonlySet<Draft>> {
-  const instant = (atMs: number): Date | null => (Number.isNaN(atMs) ? null : new Date(atMs));
-  const answer = await on.query<{ n: string; id: string }>(
-    `select t.n, min(o.id) as id
-       from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::float8[], $5::text[], $6::text[]) with ordinality as t (stream, starts, ends, number, json, extra, n)
-      cross join lateral (
-            select * from observation where datastream_id = t.stream and phenomenon_start = t.starts and span_first <= t.starts and span_last >= t.starts offset 0) o
-      where o.phenomenon_end is not distinct from t.ends and o.result_number is not distinct from t.number
-        and o.result_json is not distinct from t.json and o.extra is not distinct from t.extra::jsonb
-      group by t.n`,
-    [suspects.map((draft) => draft.stream.id), suspects.map((draft) => instant(draft.phenomenonMs)), suspects.map((draft) => instant(draft.phenomenonEndMs)), suspects.map((draft) => draft.value), suspects.map((draft) => draft.exact), suspects.map((draft) => draft.extra)],
-  );
-  const stored = new Set<Draft>();
-  for (const row of answer.rows) {
-    const draft = suspects[Number(row.n) - 1];
-    if (draft === undefined) continue;
-    draft.id = Number(row.id);
-    stored.add(draft);
-  }
-  return stored;
 }
 
 /** The driver's connection, as far as the messages of an extended query go (PostgreSQL 18 documentation, 54.2.3). */

@@ -35,7 +35,8 @@ function readSearch(search: string): string {
   return search
     .split('&')
     .map((part) => {
-      const [name = '', text = ''] = part.split('=', 2).map(decode);
+      const equals = part.includes('=') ? part.indexOf('=') : part.length; // a value may have more of them: metadata=none
+      const [name, text] = [decode(part.slice(0, equals)), decode(part.slice(equals + 1))];
       if (name === '$resultMetadata') throw refusal(name, 'it is $format=application/json;metadata=none here.');
       if (name === '$resultFormat' && text === 'dataArray') throw new Refused({ code: 'http.not-implemented', detail: '$resultFormat: dataArray is a form of version 1.1.', field: name });
       if (name !== '$format') return part;

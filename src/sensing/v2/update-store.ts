@@ -20,6 +20,6 @@ export async function releaseOthers(run: Run, model: EntityModel, id: number, na
 }
 
 /** Readings so far stay about the feature that they were about (migrations/0022) when the Datastream gets another one. */
-export async function keepFormerFeature(run: Run, datastreamId: number, next: number | null, now: Date): Promise<void> {
-  await run(frag`insert into datastream_feature (datastream_id, until, feature_id) select id, ${now}::timestamptz, feature_id from datastream where id = ${datastreamId}::bigint and feature_id is not null and feature_id is distinct from ${next}::bigint on conflict do nothing`);
+export async function keepFormerFeature(run: Run, datastreamId: number, next: number | null, until: Date): Promise<void> {
+  await run(frag`insert into datastream_feature (datastream_id, until, feature_id) select id, ${until}::timestamptz, feature_id from datastream where id = ${datastreamId}::bigint and feature_id is not null and feature_id is distinct from ${next}::bigint on conflict do nothing`);
 }

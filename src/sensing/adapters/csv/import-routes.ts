@@ -41,6 +41,7 @@ async function readUpload(request: FastifyRequest): Promise<Upload> {
   try {
     for await (const part of request.parts({ limits: PART_LIMITS })) {
       if (part.type === 'file') {
+        if (part.fieldname === 'mapping') throw wrongForm('mapping is sent as a file; send it as a field, with curl: -F "mapping=<mapping.json".', 'mapping');
         if (part.fieldname !== 'file' || mapping === null) throw wrongForm('mapping must come before file.', mapping === null ? 'mapping' : 'file');
         return { mapping, file: piecesOf(part.file) };
       }

@@ -14,6 +14,15 @@ export interface DeskHands {
 
 const STEP_KEYS = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const;
 
+/** Pages of the desk, for the palette; they need no key of their own. */
+const DESK = [
+  { id: 'devices', path: '/devices' },
+  { id: 'feeds', path: '/feeds' },
+  { id: 'import', path: '/import', position: 'administrator' },
+  { id: 'requests', path: '/requests' },
+  { id: 'people', path: '/people', position: 'administrator' },
+] as const satisfies readonly { id: string; path: string; position?: string }[];
+
 /** Every verb of the console with its key: the one list that the keyboard, the palette, the key sheet and the buttons read. */
 export function deskCommands(desk: Desk, hands: DeskHands): Command[] {
   const opened = (): boolean => desk.picture.opened !== null;
@@ -50,6 +59,7 @@ export function deskCommands(desk: Desk, hands: DeskHands): Command[] {
     { id: 'theme', title: t('cmd_theme'), keys: ['b'], group: general, run: () => applyTheme(shownTheme() === 'dark' ? 'light' : 'dark') },
     { id: 'wall', title: t('cmd_wall'), keys: ['w'], group: general, run: () => void goto('/wall') },
     { id: 'explore', title: t('cmd_explore'), keys: ['d'], group: general, run: () => void goto('/explore') },
+    ...DESK.filter(({ position }) => position === undefined || desk.picture.me.positions.includes(position)).map(({ id, path }): Command => ({ id, title: t(`cmd_${id}`), keys: [], group: general, run: () => void goto(path) })),
     { id: 'escape', title: t('cmd_escape'), keys: ['Escape'], group: general, everywhere: true, run: () => escape(desk) },
   ];
 }
