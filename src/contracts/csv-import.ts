@@ -90,6 +90,8 @@ export const CsvReport = z.object({
   series: z.number(),
   first_at: z.string().nullable(),
   last_at: z.string().nullable(),
+  /** Readings before this are older than the purpose keeps and are deleted again; null when the file has none. */
+  kept_from: z.string().nullable(),
   refused: z.number(),
   refused_by_code: z.record(z.string(), z.number()),
   /** The first of them. */

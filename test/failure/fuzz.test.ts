@@ -1,14 +1,9 @@
-import { Agent, request as httpRequest } from 'node:http';
 import { connect as connectTcp } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestCity, type TestCity } from '../city.ts';
+import { LANES, REQUESTS, openBombardment, type Bombardment, type Sent } from './bombardment.ts';
 import { createMutator, type Mutator } from './mutation.ts';
-
-// 100,000 a protocol by FUZZ_REQUESTS=100000; the suite runs a share of it.
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 2_000);
-const LANES = 16;
-const ANSWER_TIMEOUT_MS = 30_000;
 
 const FEEDS = `
 egress: []
@@ -26,82 +21,20 @@ feeds:
 
 let city: TestCity;
 let token = '';
-const agent = new Agent({ keepAlive: true, maxSockets: LANES });
+let attack: Bombardment;
 
 beforeAll(async () => {
   city = await startTestCity({ files: { 'feeds.yaml': FEEDS } });
   token = city.token('administrator');
+  attack = openBombardment(city, token);
   const thing = await city.call('POST', '/v1.1/Things', { token, body: { name: 'Gauge', description: 'A gauge', Locations: [{ name: 'Here', description: 'Here', encodingType: 'application/geo+json', location: { type: 'Point', coordinates: [7.6, 51.9] } }], Datastreams: [{ name: 'Level', description: 'Level', observationType: 'http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement', unitOfMeasurement: { name: 'metre', symbol: 'm', definition: 'ucum:m' }, properties: { purpose: 'city-operations' }, Sensor: { name: 'S', description: 'S', encodingType: 'text/plain', metadata: 'none' }, ObservedProperty: { name: 'Level', definition: 'http://example.org/level', description: 'Level' }, Observations: [{ phenomenonTime: '2026-01-01T00:00:00Z', result: 1.5 }] }] } });
   expect(thing.status).toBe(201);
 });
 afterAll(async () => {
-  agent.destroy();
+  attack.close();
   await city.stop();
   city.remove();
 });
-
-interface Sent {
-  readonly method: string;
-  readonly path: string;
-  readonly body: string | Buffer | null;
-  readonly type: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-/** Status and text of the answer; what Node's own client refuses to send counts as not sent. */
-function send({ method, path, body, type, headers }: Sent): Promise<{ status: number; text: string; retryAfter: string | undefined } | null> {
-  return new Promise((resolve, reject) => {
-    let outgoing;
-    try {
-      outgoing = httpRequest(city.url + path, { method, agent, headers: { authorization: `Bearer ${token}`, ...(body === null ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) }), ...headers } });
-    } catch {
-      resolve(null);
-      return;
-    }
-    outgoing.setTimeout(ANSWER_TIMEOUT_MS, () => outgoing.destroy(new Error(`no answer to ${method} ${path.slice(0, 300)}`)));
-    outgoing.on('error', reject);
-    outgoing.on('response', (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => (text += text.length < 4_000 ? part : ''));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text, retryAfter: response.headers['retry-after'] }));
-      response.on('error', reject);
-    });
-    outgoing.end(body ?? undefined);
-  });
-}
-
-/** Sends `REQUESTS` of them over some lanes at once; none may be answered by a fault of the server. */
-async function bombard(seed: number, make: (mutator: Mutator) => Sent): Promise<Map<number, number>> {
-  const statuses = new Map<number, number>();
-  const mutator = createMutator(seed);
-  let left = REQUESTS;
-  await Promise.all(
-    Array.from({ length: LANES }, async () => {
-      while (left > 0) {
-        left -= 1;
-        const sent = make(mutator);
-        let answer;
-        try {
-          answer = await send(sent);
-        } catch (error) {
-          throw new Error(`${sent.method} ${JSON.stringify(sent.path.slice(0, 500))} ${JSON.stringify(String(sent.body ?? '').slice(0, 1_000))}: ${(error as Error).message}`, { cause: error });
-        }
-        if (answer === null) continue;
-        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-        const isFault = answer.status >= 500 && answer.status !== 501 && !(answer.status === 503 && answer.retryAfter !== undefined);
-        expect(isFault, `${answer.status} for ${sent.method} ${JSON.stringify(sent.path.slice(0, 500))} ${JSON.stringify(String(sent.body ?? '').slice(0, 1_000))}: ${answer.text.slice(0, 300)}`).toBe(false);
-      }
-    }),
-  );
-  return statuses;
-}
-
-async function expectHealthy(): Promise<void> {
-  expect(city.process.exitCode).toBeNull();
-  const answer = await city.call('GET', '/v1.1/Things?$count=true&$top=1');
-  expect(answer.status).toBe(200);
-  expect(city.output()).not.toMatch(/a request failed|uncaught|unhandled/i);
-}
 
 const SETS = ['Things', 'Locations', 'HistoricalLocations', 'Datastreams', 'MultiDatastreams', 'Sensors', 'ObservedProperties', 'Observations', 'FeaturesOfInterest', 'Features', 'FeatureTypes'];
 const ROOTS = ['/v1.1', '/v2.0'];
@@ -161,10 +94,10 @@ test.each([
   ['batches', 3, makeBatch],
   ['feeds', 4, makePush],
 ] as const)(`${REQUESTS} bad %s are answered and break nothing`, async (name, seed, make) => {
-  const statuses = await bombard(seed, make);
-  console.log(`${name}: ${[...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status} × ${count}`).join(', ')}`);
+  const statuses = await attack.send(seed, make);
+  console.log(`${name}: ${attack.describe(statuses)}`);
   expect([...statuses.keys()].some((status) => status >= 400 && status < 500)).toBe(true);
-  await expectHealthy();
+  await attack.expectHealthy();
 });
 
 test(`${REQUESTS} bad MQTT connections are cut off or answered and break nothing`, async () => {
@@ -205,7 +138,7 @@ test(`${REQUESTS} bad MQTT connections are cut off or answered and break nothing
       }
     }),
   );
-  await expectHealthy();
+  await attack.expectHealthy();
 });
 
 test('broken HTTP on the wire is answered or cut off', async () => {
@@ -223,5 +156,5 @@ test('broken HTTP on the wire is answered or cut off', async () => {
     });
     expect(answer).not.toMatch(/^HTTP\/1\.1 500/);
   }
-  await expectHealthy();
+  await attack.expectHealthy();
 });

@@ -1,7 +1,7 @@
 import type { CsvMapping, CsvReport } from '../../../contracts/csv-import.ts';
 import type { Principal } from '../../../contracts/principal.ts';
 import type { StreamInfo } from '../../../contracts/reading.ts';
-import { Refused, type Clock } from '../../../kernel/index.ts';
+import { isoOf, Refused, type Clock } from '../../../kernel/index.ts';
 import type { DatabaseHandle } from '../../../platform/index.ts';
 import type { Trust } from '../../../trust/index.ts';
 import { openFeedEntities, type EntityDoor, type FeedEntities } from '../feed-entities.ts';
@@ -29,6 +29,7 @@ export interface CsvImports {
 const FEED = 'import.';
 const AT_ONCE = 2;
 const INTERVAL_S = 3_600;
+const DAY_MS = 86_400_000;
 
 /** Imports of CSV files by people: the same mapping as the feed `csv`, of any length, into own or given Datastreams. */
 export function createCsvImports({ handle, clock, purposes, entities, readings, streams }: CsvImportDeps): CsvImports {
@@ -41,6 +42,13 @@ export function createCsvImports({ handle, clock, purposes, entities, readings, 
     for (const [at, { datastream }] of values.entries()) {
       if (datastream !== undefined && !streams().has(datastream)) throw new Refused({ code: 'sensing.no-such-entity', detail: `There is no Datastream ${datastream}.`, field: `mapping.values.${at}.datastream` });
     }
+  };
+
+  const keptFrom = ({ purpose }: CsvMapping, firstAt: string | null): string | null => {
+    const days = purposes.get(purpose)?.retention_days;
+    if (days === undefined || firstAt === null) return null;
+    const fromMs = clock.nowMs() - days * DAY_MS;
+    return Date.parse(firstAt) < fromMs ? isoOf(fromMs) : null;
   };
 
   const store_ = async (mapping: CsvMapping, source: AsyncIterable<Uint8Array>, principal: Principal, made: FeedEntities, noteProgress: (rows: number, readings: number) => void): Promise<CsvReport> => {
@@ -62,13 +70,14 @@ export function createCsvImports({ handle, clock, purposes, entities, readings, 
     });
     const refused_by_code = { ...figures.refused_by_code };
     for (const [code, count] of late) refused_by_code[code] = (refused_by_code[code] ?? 0) + count;
-    return { ...figures, dry_run: false, refused: figures.refused + [...late.values()].reduce((sum, count) => sum + count, 0), refused_by_code, refusals: [...figures.refusals, ...refusals].slice(0, 20), stored: totals.stored, known: totals.known };
+    return { ...figures, dry_run: false, kept_from: keptFrom(mapping, figures.first_at), refused: figures.refused + [...late.values()].reduce((sum, count) => sum + count, 0), refused_by_code, refusals: [...figures.refusals, ...refusals].slice(0, 20), stored: totals.stored, known: totals.known };
   };
 
   return {
     tryOut: async (mapping, source) => {
       check(mapping);
-      return { ...(await readCsv(mapping, source, clock.nowMs(), async () => undefined)), dry_run: true, stored: null, known: null };
+      const figures = await readCsv(mapping, source, clock.nowMs(), async () => undefined);
+      return { ...figures, dry_run: true, kept_from: keptFrom(mapping, figures.first_at), stored: null, known: null };
     },
     run: async (mapping, source, principal, noteProgress) => {
       check(mapping);

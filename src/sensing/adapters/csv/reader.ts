@@ -8,7 +8,7 @@ import type { PlacedTime, TimeColumn } from './time-column.ts';
 /** A part of the file: places and series that are new in it, and at most `READINGS` readings. */
 export type CsvPart = Omit<SourceBatch, 'refusals'> & { readonly rows: number; readonly line: number };
 
-export type CsvFigures = Omit<CsvReport, 'dry_run' | 'stored' | 'known'>;
+export type CsvFigures = Omit<CsvReport, 'dry_run' | 'kept_from' | 'stored' | 'known'>;
 
 const READINGS = 5_000;
 /** Times that are kept to find repeated ones; beyond it a reading is compared with the one before it only. */
