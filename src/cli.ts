@@ -60,6 +60,10 @@ function complain(text: string): number {
   return 2;
 }
 
+// whoever reads the lines may have read enough, such as head
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 try {
   const code = await run(process.argv.slice(2));
   if (code >= 0) process.exitCode = code;

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { ANONYMOUS, type Action, type Principal } from '../contracts/principal.ts';
 import { LIMITS, REFUSALS, Refused, statusOf, type Refusal } from '../kernel/index.ts';
-import { isDatabaseAway } from './database/database.ts';
+import { isDatabaseAway, isNoText } from './database/database.ts';
 import type { Logger } from './logger.ts';
 
 declare module 'fastify' {
@@ -94,6 +94,7 @@ const CONTENT_SECURITY_POLICY = "default-src 'self'; script-src 'self'; style-sr
  */
 export function refusalsOf(error: unknown): readonly [Refusal, ...Refusal[]] | null {
   if (error instanceof Refused) return error.refusals;
+  if (isNoText(error)) return [{ code: 'http.invalid', detail: 'It contains a character that is not text (NUL or half a surrogate pair).' }];
   if (isDatabaseAway(error)) return [{ code: 'http.database-away', detail: 'The database took nothing of this request.' }];
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first, ...rest] = error.validation.map((issue): Refusal => {

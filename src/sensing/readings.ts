@@ -16,7 +16,7 @@ import { openDirectory, type EntityChange } from './observations/directory.ts';
 import { draftOf, type Draft } from './observations/draft.ts';
 import type { ObservationRow } from './observations/observation-row.ts';
 import { readHistory, readLatest, readLatestAt, readSeries } from './observations/observation-store.ts';
-import { removeOrphans, removeStored } from './observations/orphan-store.ts';
+import { removeOrphans, removeStored, sweepAfterCrash } from './observations/orphan-store.ts';
 import { DAY_MS, openPartitions } from './observations/partition-store.ts';
 import type { Stream } from './observations/stream.ts';
 import { createIdBlocks, openWriter } from './observations/writer-store.ts';
@@ -134,6 +134,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
     });
   };
 
+  const crashSweep = await sweepAfterCrash(handle, (ids) => removeOrphans(handle, ids), logger);
   const onCommitted = (drafts: readonly Draft[]): void => {
     const nowMs = clock.nowMs();
     const batch = new Array<Reading>(drafts.length);
@@ -271,7 +272,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
       await partitions.close();
       await directory.settled();
       await reloading;
-      await sweeping;
+      await Promise.all([sweeping, crashSweep.close()]);
       for (const writer of writers) await writer.close();
     },
   };

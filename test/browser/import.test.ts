@@ -42,6 +42,8 @@ test.skipIf(chromium === undefined)('an administrator imports a table by keyboar
   expect(await page.getByLabel('Decimal sign').inputValue()).toBe(',');
   expect(await page.getByLabel('Station', { exact: true }).inputValue()).toBe('station_id');
   expect(await page.getByRole('button', { name: /^Import/ }).isDisabled()).toBe(true); // only after it was tried out
+  expect(await page.getByLabel('Purpose').inputValue()).toBe(''); // a person's decision
+  await page.getByLabel('Purpose').selectOption('water-safety');
   expect(await accessibilityFaults(page)).toEqual([]);
 
   await page.getByLabel('Name of the source').focus();

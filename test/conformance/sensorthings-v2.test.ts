@@ -189,6 +189,8 @@ describe('api/read', () => {
     expect(Object.keys(await get(`${path}?$format=${encodeURIComponent('application/json;metadata=minimal')}`)).filter((key) => key.includes('@'))).toEqual(['@context']);
     const none = await get(`/Things?$top=1&$count=true&$expand=Datastreams&$format=${encodeURIComponent('application/json;metadata=none')}`);
     expect(await get('/Things?$top=1&$count=true&$expand=Datastreams&$format=application/json;metadata=none')).toEqual(none);
+    const following = await get(none['@nextLink'] as string); // asks for the same format
+    expect([Object.keys(following).filter((key) => key === '@context'), (following['value'] as Json[]).length]).toEqual([[], 1]);
     expect([Object.keys(none).sort(), Object.keys((none['value'] as Json[])[0] ?? {})]).toEqual([['@count', '@nextLink', 'value'], ['id', 'name', 'description', 'properties', 'Datastreams']]);
     expect(await refusal('GET', '/Things?$format=xml')).toEqual([400, '$format']);
   });

@@ -34,6 +34,7 @@ export interface Bombardment {
 }
 
 export function openBombardment(city: TestCity, token: string): Bombardment {
+  let looked = 0; // characters of the city's output
   const agent = new Agent({ keepAlive: true, maxSockets: LANES });
 
   /** Null for what Node's own client refuses to send. */
@@ -41,7 +42,7 @@ export function openBombardment(city: TestCity, token: string): Bombardment {
     new Promise((resolve, reject) => {
       let outgoing;
       try {
-        outgoing = httpRequest(city.url + path, { method, agent, headers: { authorization: `Bearer ${token}`, ...(body === null ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) }), ...headers } });
+        outgoing = httpRequest(`${city.url}${path.startsWith('/') ? '' : '/'}${path}`, { method, agent, headers: { authorization: `Bearer ${token}`, ...(body === null ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) }), ...headers } });
       } catch {
         resolve(null);
         return;
@@ -87,7 +88,10 @@ export function openBombardment(city: TestCity, token: string): Bombardment {
       expect(city.process.exitCode).toBeNull();
       const answer = await city.call('GET', '/v1.1/Things?$count=true&$top=1');
       expect(answer.status).toBe(200);
-      expect(city.output()).not.toMatch(/a request failed|uncaught|unhandled|a feed failed|an import failed|could not be taken/i);
+      const said = city.output().slice(looked);
+      looked += said.length;
+      const faults = said.split('\n').filter((line) => /a request failed|uncaught|unhandled|a feed failed|an import failed|could not be taken/i.test(line));
+      expect(faults.map((line) => line.slice(0, 1_500)).slice(0, 3)).toEqual([]);
     },
     describe: (statuses) => [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${String(status)} × ${String(count)}`).join(', '),
     close: () => agent.destroy(),

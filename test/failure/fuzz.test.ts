@@ -12,7 +12,9 @@ feeds:
     adapter: lorawan
     purpose: city-operations
     options:
-      devices: []
+      server: chirpstack
+      profiles: { climate: { fields: [{ field: t, property: temperature, name: Air temperature, unit: °C, min: -40, max: 60 }] } }
+      devices: [{ dev_eui: '0004A30B001C0530', profile: climate, key: probe, name: Probe, lon: 7.6, lat: 51.9 }]
   - name: context
     adapter: ngsi
     purpose: city-operations

@@ -158,7 +158,7 @@ function loadsOf(load: Load): Promise<unknown>[] {
 /** The city's own database, from its pid file: line 1 is the process, 4 the port, 5 the folder of the socket. */
 function databaseOf(): { pid: number; handle: DatabaseHandle } {
   const lines = readFileSync(join(data, 'postgres', 'postmaster.pid'), 'utf8').split('\n');
-  return { pid: Number(lines[0]), handle: openDatabase({ host: lines[4] as string, port: Number(lines[3]), user: 'clerestory', database: 'postgres' }, silentLogger, 4) };
+  return { pid: Number(lines[0]), handle: openDatabase({ host: lines[4], port: Number(lines[3]), user: 'clerestory', database: 'postgres' }, silentLogger, 4) };
 }
 
 /** Packs what is old enough, again and again; what a crash breaks off has not happened. */

@@ -221,3 +221,19 @@ test('single posts of many connections are all stored, once', async () => {
   expect(new Set(statuses)).toEqual(new Set([201]));
   expect(await count(stream)).toBe(before + 400);
 });
+
+test('a message without a time is stored once when its sender names it and sends it again', async () => {
+  const stream = streams[2] as number;
+  const before = await count(stream);
+  const send = (key: string, result: number): Promise<Response> => fetch(`${url}/v1.1/Datastreams(${stream})/Observations`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: 'Bearer device', 'idempotency-key': key }, body: JSON.stringify({ result }) });
+  const first = await send('"meter-7-0001"', 7);
+  expect(first.status).toBe(201);
+  const again = await Promise.all([send('"meter-7-0001"', 7), send('meter-7-0001', 7), send('meter-7-0001', 7)]);
+  expect(again.map((answer) => [answer.status, answer.headers.get('location')])).toEqual(again.map(() => [201, first.headers.get('location')]));
+  const other = await Promise.all([send('meter-7-0002', 7), send('meter-7-0002', 7)]); // two at once
+  expect(new Set(other.map((answer) => answer.headers.get('location'))).size).toBe(1);
+  expect(await count(stream)).toBe(before + 2);
+  expect(JSON.stringify(await get(first.headers.get('location') ?? ''))).not.toContain('meter-7');
+  const wrong = await send('two words', 7);
+  expect([wrong.status, (await wrong.json()) as unknown]).toEqual([400, expect.objectContaining({ error: { code: 'http.invalid', field: 'Idempotency-Key' } })]);
+});

@@ -57,6 +57,9 @@ export function isDatabaseAway(error: unknown): boolean {
   return false;
 }
 
+/** Whether the database was sent characters that no text of it can hold (SQLSTATE 22021 and 22P05). */
+export const isNoText = (error: unknown): boolean => error instanceof pg.DatabaseError && (error.code === '22021' || error.code === '22P05');
+
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/', import.meta.url));
 
 const migrationFiles = (): string[] => readdirSync(MIGRATIONS).filter((name) => /^\d{4}_.*\.sql$/.test(name)).sort();

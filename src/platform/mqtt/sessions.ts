@@ -44,6 +44,10 @@ export function createSessions({ counts, logger, onTopic, cutOff }: SessionsOpti
   const devices = new Map<string, Set<Client>>();
 
   const send = (client: Client, topic: string, payload: string, qos: Qos, retain = false): void => {
+    if (client.conn.destroyed) {
+      counts.dropped.inc(); // cut off a moment ago
+      return;
+    }
     if (client.conn.writableLength > LIMITS.live_client_buffer_bytes) {
       counts.closed.inc({ reason: 'slow-reader' });
       counts.dropped.inc();

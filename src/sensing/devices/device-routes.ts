@@ -6,8 +6,8 @@ import type { Trust } from '../../trust/index.ts';
 import { credentialsCsv, readDeviceCsv, templateCsv } from './device-csv.ts';
 import type { Devices } from './devices.ts';
 
-const Id = z.strictObject({ id: z.string().min(1).max(64) });
-const Search = z.strictObject({ q: z.string().trim().max(100).default('') });
+const Id = z.strictObject({ id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'It is no id of a device.') });
+const Search = z.strictObject({ q: z.string().trim().max(100).regex(/^[^\0]*$/, 'It has a NUL in it.').default('') });
 const DryRun = z.strictObject({ dryRun: z.enum(['true', 'false']).default('true') });
 
 /** The page /devices and everybody's own scripts: reading needs operations.read, changing register.manage. */

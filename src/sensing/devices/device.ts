@@ -39,6 +39,8 @@ export function createSuspicion(rule: Readonly<Record<Suspect, number>> & { read
       if (suspect === null) return null;
       const held = buckets[suspect];
       while (held[0] !== undefined && held[0].atMs <= nowMs - rule.window_ms) held.shift();
+      // what lies ahead was noted before the clock was set back
+      while ((held.at(-1)?.atMs ?? -Infinity) > nowMs) held.pop();
       const last = held.at(-1);
       if (last !== undefined && nowMs - last.atMs < BUCKET_MS) last.count += readings;
       else held.push({ atMs: nowMs, count: readings });

@@ -73,6 +73,8 @@ export interface ControlNames {
   readonly updatesDeep?: boolean;
   /** Whether a relation in the body that the address settles is passed over (23-019 §9.4.2) instead of refused. */
   readonly addressWins?: boolean;
+  /** The option and value of an address that ask for this `$resultMetadata`; absent where that is its name. */
+  readonly askMetadata?: (metadata: string) => readonly [option: string, text: string];
   /** How a reference is written, for messages. */
   readonly example: string;
 }

@@ -159,7 +159,7 @@ function createSession(trx: Trx, nowMs: number, idDays: IdDays): ReadSession {
     readPage: async ({ model, restrict, natural }, options) => {
       checkOptions(model, options, nowMs, false);
       const plan = planPage(model, options, nowMs, restrict, natural);
-      const rows = await readRows(run, plan, nowMs);
+      const rows = await readRows(run, plan, nowMs, idDays);
       const count = options.count ? await countOf(plan) : null;
       return { entities: await complete(model, options, rows.slice(0, plan.rows)), count, next: nextOf(rows, plan.rows) };
     },

@@ -3,7 +3,7 @@ import type { ObservationExtra, ObservationRow } from '../observations/index.ts'
 import { unwrap } from '../../kernel/index.ts';
 import { selectParts } from '../query/selection.ts';
 import { NO_OPTIONS, type ExpandItem, type QueryOptions } from '../query/syntax.ts';
-import { API_1_1, findNavigation, findProperty, isStreamSet, type Api, type EntityModel, type PropertyModel, type SetName } from './model.ts';
+import { API_1_1, findNavigation, findProperty, isStreamSet, type Api, type ControlNames, type EntityModel, type PropertyModel, type SetName } from './model.ts';
 import type { Entity, Page } from './read-store.ts';
 import type { Row } from './windows.ts';
 
@@ -60,12 +60,12 @@ export function createRenderer(api: Api, publicUrl: () => string, isMulti: (data
     }
     if (related.count !== null) json[`${name}${control.count}`] = related.count;
     json[name] = related.entities.map(entity);
-    if (related.next !== null) json[`${name}${control.nextLink}`] = nextLink(path, options, related.next);
+    if (related.next !== null) json[`${name}${control.nextLink}`] = nextLink(path, options, related.next, control);
   };
 
   const envelope = (page: Page, path: string, options: QueryOptions, value: unknown[]): Json => ({
     ...(page.count === null ? {} : { [control.count]: page.count }),
-    ...(page.next === null ? {} : { [control.nextLink]: nextLink(`${root()}/${path}`, options, page.next) }),
+    ...(page.next === null ? {} : { [control.nextLink]: nextLink(`${root()}/${path}`, options, page.next, control) }),
     value,
   });
 
@@ -151,8 +151,10 @@ function dataArrayOf(members: readonly Entity[], { select }: QueryOptions): Json
 }
 
 /** The same question again, from the place where the page ended. $skip was done by then. */
-function nextLink(address: string, options: QueryOptions, next: string): string {
-  const kept = options.texts.filter(([name]) => name !== '$skip' && name !== '$skiptoken' && name !== '$expand');
+function nextLink(address: string, options: QueryOptions, next: string, { askMetadata }: ControlNames): string {
+  const kept = options.texts
+    .filter(([name]) => name !== '$skip' && name !== '$skiptoken' && name !== '$expand')
+    .map(([name, text]) => (name === '$resultMetadata' ? (askMetadata?.(text) ?? [name, text]) : ([name, text] as const)));
   const expand = options.expand.length > 0 ? [['$expand', expandText(options.expand)] as const] : [];
   const query = [...kept, ...expand, ['$skiptoken', next] as const];
   return `${address}?${query.map(([name, text]) => `${name}=${encodeText(text)}`).join('&')}`;

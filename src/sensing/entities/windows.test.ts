@@ -18,8 +18,8 @@ beforeAll(async () => {
   for (const name of ['One', 'Two', 'Three']) await rig.create('/Things', { name, description: '', Datastreams: [datastream({ name, Sensor: SENSOR, ObservedProperty: LEVEL })] });
   let id = 0;
   for (let at = 0; at < 500; at += 1) {
-    // ids have gaps, some large; times have ties, holes, a far past and a future
-    id += at % 50 === 0 ? 30_000 : 1 + (at % 3);
+    // ids have gaps, some large, and follow each other without one in places; times have ties, holes, a far past and a future
+    id += at % 50 === 0 ? 30_000 : at < 200 ? 1 + (at % 3) : 1;
     const atMs = at % 97 === 0 ? Date.parse('1999-01-01T00:00:00Z') + at * 1_000 : at % 89 === 0 ? NOW_MS + 30 * 24 * HOUR_MS : NOW_MS - (at % 60) * HOUR_MS - (at % 4) * 20_000;
     rows.push({ id, stream: 1 + (at % 2), atMs });
   }

@@ -2,6 +2,7 @@ import { isoOf, LIMITS } from '../../kernel/index.ts';
 import { edgeOf, readOldestDay } from '../observations/index.ts';
 import { frag, raw, type Fragment } from '../query/fragment.ts';
 import { rowColumns, type PagePlan } from '../query/page.ts';
+import type { IdDays } from './id-days.ts';
 
 // Observations stand in partitions by day. An order by time over all of them asks every partition for every datastream, and an
 // order by id has no index at all (a unique one costs a fifth of the ingest). So the likely part is read first, by a window of
@@ -17,6 +18,7 @@ const DAY_MS = 24 * HOUR_MS;
 // readings of later days have no partition of their own
 const AHEAD_DAYS = 3;
 const RECENT_MS = 48 * HOUR_MS;
+const MEMBER_WINDOWS_MS = [RECENT_MS, 8 * RECENT_MS];
 const LEAST_WIDTH_MS = 1_000;
 const GROWTH = 16;
 const WINDOWS = 4;
@@ -25,8 +27,8 @@ const BUCKET_IDS = 2_000;
 const COUNTED_IDS = 1_000_000;
 
 /** The rows of a page and one more, when there is one. */
-export async function readRows(run: Run, plan: PagePlan, nowMs: number): Promise<PagedRow[]> {
-  if (plan.everythingById && plan.model.set === 'Observations') return readById(run, plan);
+export async function readRows(run: Run, plan: PagePlan, nowMs: number, idDays: IdDays): Promise<PagedRow[]> {
+  if (plan.everythingById && plan.model.set === 'Observations') return (await readDense(run, plan, idDays)) ?? readById(run, plan);
   if (plan.byTime !== null && plan.options.skip > 0) return plan.restricted ? readSkippedByTime(run, plan) : readFarByTime(run, plan, nowMs);
   const startMs = plan.byTime === null ? null : plan.after !== null ? instantOf(plan.after[0]) : plan.byTime === 'desc' ? nowMs : null;
   if (startMs === null) return run<PagedRow>(plan.select());
@@ -58,6 +60,23 @@ async function readWindows(run: Run, plan: PagePlan, startMs: number, from: Frag
   return rows.slice(0, plan.rows + 1);
 }
 
+/**
+ * The page by id when its ids follow each other without a hole in the days where they are likely: since no id is given twice, no
+ * other partition can hold one of the page then, and none is asked. Null when that is not so.
+ */
+async function readDense(run: Run, plan: PagePlan, idDays: IdDays): Promise<PagedRow[] | null> {
+  if (plan.after === null || plan.options.skip > 0) return null;
+  const edge = Number(plan.after[0]);
+  const descending = plan.options.orderby[0]?.descending ?? false;
+  const [low, high] = descending ? [edge - plan.rows - 1, edge - 1] : [edge + 1, edge + plan.rows + 1];
+  const likely = await idDays.likely(run, descending ? high : low, plan.alias);
+  if (likely === null) return null;
+  const rows = await run<PagedRow>(selectById(plan, frag`${isIdBetween(low, high)} and ${likely}`, plan.rows + 1));
+  return rows.length === plan.rows + 1 ? rows : null;
+}
+
+const selectById = (plan: PagePlan, within: Fragment, limit: number): Fragment => frag`select ${rowColumns(plan.model, plan.options, plan.alias)}, array[t0.id::text] as keys from observation t0 where ${within} order by t0.id${raw(plan.options.orderby[0]?.descending === true ? ' desc' : '')} limit ${limit}::bigint`;
+
 /** A time in which some more rows than those of the page are likely, going by the size of the day's partition. */
 async function likelyWidth(run: Run, atMs: number, rows: number): Promise<number> {
   const [day] = await run<{ rows: number }>(frag`select reltuples::double precision as rows from pg_class where relname = ${`observation_${isoOf(atMs).slice(0, 10).replaceAll('-', '')}`}`);
@@ -82,10 +101,9 @@ async function readById(run: Run, plan: PagePlan): Promise<PagedRow[]> {
   let edge = plan.after === null ? (descending ? lastId + 1 : 0) : Number(plan.after[0]);
   let skip = 0;
   if (plan.options.skip > 0) ({ edge, skip } = await skipById(run, edge, lastId, descending, plan.options.skip));
-  const columns = rowColumns(plan.model, plan.options, plan.alias);
   for (let width = FIRST_WINDOW_IDS; rows.length <= plan.rows + skip && (descending ? edge > 0 : edge < lastId); width *= 4) {
     const [low, high] = descending ? [Math.max(0, edge - width), edge - 1] : [edge + 1, edge + width];
-    const found = await run<PagedRow>(frag`select ${columns}, array[t0.id::text] as keys from observation t0 where ${isIdBetween(low, high)} order by t0.id${raw(descending ? ' desc' : '')} limit ${plan.rows + 1 + skip - rows.length}::bigint`);
+    const found = await run<PagedRow>(selectById(plan, isIdBetween(low, high), plan.rows + 1 + skip - rows.length));
     rows.push(...found);
     edge = descending ? low : high;
   }
@@ -161,13 +179,25 @@ async function readSkippedByTime(run: Run, plan: PagePlan): Promise<PagedRow[]> 
 export async function readMembers(run: Run, plan: PagePlan, ownerIds: readonly number[], nowMs: number, limit: number): Promise<(PagedRow & { owner_id: number })[]> {
   const read = (ids: readonly number[], within?: Fragment): Promise<(PagedRow & { owner_id: number })[]> =>
     run(frag`select owner_row.id as owner_id, member.* from unnest(${ids}::bigint[]) owner_row(id) cross join lateral (${plan.select(within)}) member limit ${limit}::bigint`);
-  if (plan.byTime !== 'desc') return read(ownerIds);
-  const recent = await read(ownerIds, frag`${raw(`${plan.alias}.phenomenon_start`)} >= ${isoOf(nowMs - RECENT_MS)}::timestamptz and ${raw(`${plan.alias}.span_last`)} >= ${isoOf(nowMs - RECENT_MS)}::timestamptz`);
-  const found = Map.groupBy(recent, (row) => row.owner_id);
-  const missing = ownerIds.filter((id) => (found.get(id)?.length ?? 0) <= plan.rows);
-  if (missing.length === 0) return recent;
-  const short = new Set(missing);
-  return [...recent.filter((row) => !short.has(row.owner_id)), ...(await read(missing))];
+  if (plan.byTime === null) return read(ownerIds);
+  // whoever has enough in the newest (or oldest) days needs no other partition asked
+  const found: (PagedRow & { owner_id: number })[] = [];
+  const startMs = plan.byTime === 'desc' ? nowMs : await readOldestDay(run);
+  let missing = ownerIds;
+  for (const width of startMs === null ? [] : MEMBER_WINDOWS_MS) {
+    if (missing.length === 0) break;
+    const rows = Map.groupBy(await read(missing, nearer(plan, startMs, width)), (row) => row.owner_id);
+    const isComplete = (id: number): boolean => (rows.get(id)?.length ?? 0) > plan.rows;
+    for (const id of missing) if (isComplete(id)) found.push(...(rows.get(id) ?? []));
+    missing = missing.filter((id) => !isComplete(id));
+  }
+  return missing.length === 0 ? found : [...found, ...(await read(missing))];
+}
+
+/** All that is newer than `width` before the start, or older than `width` after it, by the order of the plan. */
+function nearer({ alias, byTime }: PagePlan, startMs: number, width: number): Fragment {
+  const edge = frag`${isoOf(byTime === 'desc' ? startMs - width : startMs + width)}::timestamptz`;
+  return byTime === 'desc' ? frag`${raw(`${alias}.phenomenon_start`)} >= ${edge} and ${raw(`${alias}.span_last`)} >= ${edge}` : frag`${raw(`${alias}.phenomenon_start`)} < ${edge} and ${raw(`${alias}.span_first`)} < ${edge}`;
 }
 
 interface Edge {

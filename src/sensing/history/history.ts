@@ -9,6 +9,7 @@ import { readBytes, readHoldings, removeExpired, type Holding } from './retentio
 import { rollUp } from './rollup-store.ts';
 import { alone, dayOf, dropEmptyPartitions, listUnlogged, listWeeksToSeal, noteLogged, readSealedDay, sealWeek } from './sealing-store.ts';
 import { readAggregates } from './series-store.ts';
+import { watchPace } from './pace.ts';
 import { edgesOf } from './zoned-days.ts';
 
 export interface HistoryDeps {
@@ -119,11 +120,16 @@ export function openHistory(deps: HistoryDeps): History {
   };
 
   const rolling = repeat(ROLL_UP_MS, ROLL_UP_MS, rollUpAll, (error) => logger.error({ err: error }, 'the roll-ups could not be brought on; answers are computed from the readings until they are'));
+  const isSteady = watchPace(clock);
   const upkeep = repeat(
     FIRST_UPKEEP_MS,
     UPKEEP_MS,
     async () => {
       if (log === undefined) return;
+      if (!isSteady()) {
+        logger.warn({}, 'the clock has jumped within the last day: nothing is packed or deleted until it has gone steadily for a day');
+        return;
+      }
       await alone(handle, async () => {
         await retain();
         await seal();

@@ -12,6 +12,8 @@ const CHANGED_HOURS = 10_000;
 const ENDED_HOURS_MS = 500;
 // Hours between two touched ones that are computed again with them: one walk along the index instead of two.
 const GAP_HOURS = 6;
+// Ids are given out in blocks of so many.
+const GAP_IDS = 10_000;
 const HOURS_AT_ONCE = 24;
 // A reading that is on its way when its hour ends should be in it; one that comes later is put in by its batch.
 const GRACE_MS = 60_000;
@@ -131,17 +133,15 @@ type Compute = (hours: Hours | readonly StreamHours[]) => Promise<void>;
 
 /** Which hours that are rolled already the readings of the batches are of; no hour of a datastream twice. */
 async function touchedBy(trx: Trx, batches: readonly DueBatch[], until: number): Promise<StreamHours[]> {
-  const [first, last] = [Math.min(...batches.map(({ first_hour }) => first_hour)), Math.min(until, Math.max(...batches.map(({ last_hour }) => last_hour)) + 1)];
-  const [since, before] = [new Date(first * HOUR_MS), new Date(last * HOUR_MS)];
+  const spans = spansOf(batches);
+  const [since, before] = [new Date(Math.min(...spans.map((span) => span.first)) * HOUR_MS), new Date(Math.min(until, Math.max(...spans.map((span) => span.last)) + 1) * HOUR_MS)];
   // the outer times are known when the statement is planned, so that most partitions are left out then
   const found = await sql<{ stream: number; hour: number }>`
     select distinct o.stream, o.hour
-      from unnest(${batches.map(({ first_id }) => first_id)}::bigint[], ${batches.map(({ last_id }) => last_id)}::bigint[], ${batches.map(({ first_hour }) => new Date(first_hour * HOUR_MS))}::timestamptz[], ${batches.map(({ last_hour }) => new Date((last_hour + 1) * HOUR_MS))}::timestamptz[]) as b (first_id, last_id, since, before)
+      from unnest(${spans.map(({ firstId }) => firstId)}::bigint[], ${spans.map(({ lastId }) => lastId)}::bigint[], ${spans.map(({ first }) => new Date(first * HOUR_MS))}::timestamptz[], ${spans.map(({ last }) => new Date((last + 1) * HOUR_MS))}::timestamptz[]) as b (first_id, last_id, since, before)
      cross join lateral (
            select datastream_id as stream, floor(extract(epoch from phenomenon_start) / 3600)::integer as hour from observation
-            where id between b.first_id and b.last_id and id_low <= b.last_id and id_high >= b.first_id
-              and phenomenon_start >= b.since and phenomenon_start < b.before and span_last >= b.since and span_first < b.before
-              and phenomenon_start >= ${since} and phenomenon_start < ${before} and span_last >= ${since} and span_first < ${before}
+            where id between b.first_id and b.last_id and id_low <= b.last_id and id_high >= b.first_id and ${within(sql.ref('b.since'), sql.ref('b.before'))} and ${within(since, before)}
            offset 0) o`.execute(trx);
   const hoursOf = new Map<number, number[]>();
   for (const { stream, hour } of found.rows) {
@@ -150,6 +150,25 @@ async function touchedBy(trx: Trx, batches: readonly DueBatch[], until: number):
     else hours.push(hour);
   }
   return [...hoursOf].flatMap(([stream, hours]) => gather(hours).map((range) => ({ stream, ...range })));
+}
+
+interface IdSpan {
+  readonly firstId: number;
+  lastId: number;
+  first: number;
+  last: number;
+}
+
+/** Batches whose ids follow each other as one: each asks every partition of its hours. What lies between them is few, and harmless. */
+function spansOf(batches: readonly DueBatch[]): IdSpan[] {
+  const spans: IdSpan[] = [];
+  for (const { first_id, last_id, first_hour, last_hour } of batches.toSorted((a, b) => (a.first_id ?? 0) - (b.first_id ?? 0))) {
+    if (first_id === null || last_id === null) continue;
+    const before = spans.at(-1);
+    if (before === undefined || first_id > before.lastId + GAP_IDS) spans.push({ firstId: first_id, lastId: last_id, first: first_hour, last: last_hour });
+    else Object.assign(before, { lastId: Math.max(before.lastId, last_id), first: Math.min(before.first, first_hour), last: Math.max(before.last, last_hour) });
+  }
+  return spans;
 }
 
 /** Neighbouring hours become one range. */

@@ -28,7 +28,8 @@ export async function registerIngestRoutes(http: Http, ingest: Ingest, publicUrl
     const linkOf = (id: number): string => `${publicUrl()}/v1.1/Observations(${id})`;
 
     const takeOne = async (request: FastifyRequest, reply: FastifyReply, target: Target): Promise<FastifyReply> => {
-      const draft = unwrap(await ingest.takeDraft(request.principal, request.body, target));
+      const clientId = request.headers['idempotency-key'];
+      const draft = unwrap(await ingest.takeDraft(request.principal, request.body, clientId === undefined ? target : { ...target, clientId: readClientId(clientId) }));
       const link = linkOf(draft.id);
       reply.code(201).header('location', link).header('content-type', 'application/json; charset=utf-8');
       const isMinimal = request.headers.prefer !== undefined && MINIMAL.test(String(request.headers.prefer));
@@ -46,6 +47,13 @@ export async function registerIngestRoutes(http: Http, ingest: Ingest, publicUrl
       return reply.code(201).header('content-type', 'application/json; charset=utf-8').send(`[${rows.join(',')}]`);
     });
   });
+}
+
+/** The key of draft-ietf-httpapi-idempotency-key-header, with or without the quotes of a structured string (RFC 8941 §3.3.3). */
+function readClientId(header: string | string[]): string {
+  const key = /^"?([\x21\x23-\x7e]{1,64})"?$/.exec(String(header))?.[1];
+  if (key === undefined) throw new Refused({ code: 'http.invalid', detail: 'It is 1 to 64 printable characters without spaces.', field: 'Idempotency-Key' });
+  return key;
 }
 
 // RFC 7240 §4.2

@@ -22,6 +22,8 @@ export interface Target {
   readonly featureId?: number;
   /** The Datastream must belong to this Thing. */
   readonly thingId?: number;
+  /** The sender's own id of the message; counts when the message has no phenomenonTime. */
+  readonly clientId?: string;
 }
 
 /** Entities that one observation has brought with it. */
@@ -58,6 +60,8 @@ export interface IngestDeps {
   /** Creates what stands inside an observation (18-088 §10.2.1), all of it or nothing. */
   readonly createInline: (principal: Principal, inline: InlineEntities) => Promise<Result<MadeEntities>>;
 }
+
+const withClientId = (draft: Draft, clientId: string): Draft => ({ ...draft, clientId, extra: JSON.stringify({ ...(draft.extra === null ? {} : (JSON.parse(draft.extra) as object)), clientId }) });
 
 /** Label of refusals that concern no registered Datastream. */
 const NO_PURPOSE = 'none';
@@ -104,7 +108,8 @@ export function createIngest({ directory, journal, gate, purposes, clock, metric
     const refusal = feature === undefined ? null : await checkFeature(feature);
     if (refusal !== null) return note(refusal, stream.info.purpose);
     const draft = admit(gate, stream, target.featureId === undefined ? sent : { ...sent, feature }, clock.nowMs());
-    return isRefusal(draft) ? note(draft, stream.info.purpose) : draft;
+    if (isRefusal(draft)) return note(draft, stream.info.purpose);
+    return target.clientId === undefined || draft.hasOwnTime ? draft : withClientId(draft, target.clientId);
   };
 
   /** A body without new entities inside. */

@@ -143,9 +143,25 @@ export function createJournal(options: JournalOptions): Journal {
     queuedRows += 1;
   };
 
+  /** A message that its sender has named: the same name is the same message, whatever its time and content. */
+  const findByClient = (draft: Draft): Draft | undefined => {
+    const { stream } = draft;
+    const key = lateKey(draft);
+    const twin = late.get(key)?.[0];
+    if (twin !== undefined) return twin;
+    late.set(key, [draft]);
+    draft.mayBeStored = true;
+    if (draft.phenomenonMs > stream.newestMs) {
+      stream.newestMs = draft.phenomenonMs;
+      stream.newest = null;
+    }
+    return undefined;
+  };
+
   /** The same reading under way or known, or undefined when the draft must be stored (perhaps after a look into the database). */
   const findTwin = (draft: Draft): Draft | undefined => {
     const { stream } = draft;
+    if (draft.clientId !== undefined) return findByClient(draft);
     if (draft.phenomenonMs > stream.newestMs) {
       stream.newestMs = draft.phenomenonMs;
       stream.newest = draft.hasOwnTime ? [draft] : null;
@@ -227,7 +243,7 @@ export function createJournal(options: JournalOptions): Journal {
   };
 }
 
-const lateKey = (draft: Draft): string => `${draft.stream.id} ${draft.phenomenonMs}`;
+const lateKey = ({ stream, phenomenonMs, clientId }: Draft): string => (clientId === undefined ? `${stream.id} ${phenomenonMs}` : `${stream.id} id ${clientId}`);
 
 function settleWaiter(waiter: Waiter, refusal: Refusal | null, fault: Error | undefined): void {
   if (refusal !== null) waiter.refusal = refusal;

@@ -9,8 +9,9 @@ export interface Rates {
 export function createRates(): Rates {
   const byKey = new Map<string, { readonly counts: Float64Array; lastS: number }>();
   const advance = (entry: { readonly counts: Float64Array; lastS: number }, nowS: number): void => {
-    if (nowS <= entry.lastS) return;
-    if (nowS - entry.lastS >= WINDOW_S) entry.counts.fill(0);
+    if (nowS <= entry.lastS && entry.lastS - nowS < WINDOW_S) return;
+    // also when the clock was set back
+    if (Math.abs(nowS - entry.lastS) >= WINDOW_S) entry.counts.fill(0);
     else for (let second = entry.lastS + 1; second <= nowS; second += 1) entry.counts[second % WINDOW_S] = 0;
     entry.lastS = nowS;
   };

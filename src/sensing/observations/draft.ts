@@ -25,6 +25,8 @@ export interface Draft {
   /** JSON text of `ObservationExtra`. */
   readonly extra: string | null;
   readonly valid: boolean;
+  /** The sender's own id of a message without a time of its own; the same id is the same reading. */
+  readonly clientId?: string;
   /** False when the time was set by this server, because none was sent: then no other reading can be its duplicate. */
   readonly hasOwnTime: boolean;
   /** Id of the stored observation; 0 until it is durable. */

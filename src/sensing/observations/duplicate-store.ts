@@ -6,6 +6,7 @@ import { DAY_MS } from './partition-store.ts';
 const SPAN_DAYS = 32;
 // Readings of more spans than this are looked for in one statement over all of them.
 const SPANS = 32;
+const CLIENT_DAYS = 7;
 
 /**
  * One state of the database: a reading may be packed or unpacked meanwhile. Rows are asked for one by one, which walks the index of
@@ -34,9 +35,29 @@ const FIND = `
 /** Which of the drafts are stored already; they get the ids of the stored ones, the lowest where there are several. */
 export async function findStored(on: pg.Client, suspects: readonly Draft[]): Promise<ReadonlySet<Draft>> {
   const stored = new Set<Draft>();
-  const bySpan = Map.groupBy(suspects, ({ phenomenonMs }) => Math.floor(phenomenonMs / (SPAN_DAYS * DAY_MS)));
-  for (const drafts of bySpan.size > SPANS ? [suspects] : bySpan.values()) await findAmong(on, drafts, stored);
+  const named = suspects.filter((draft) => draft.clientId !== undefined);
+  if (named.length > 0) await findByClientId(on, named, stored);
+  const timed = named.length === 0 ? suspects : suspects.filter((draft) => draft.clientId === undefined);
+  const bySpan = Map.groupBy(timed, ({ phenomenonMs }) => Math.floor(phenomenonMs / (SPAN_DAYS * DAY_MS)));
+  for (const drafts of bySpan.size > SPANS ? [timed] : bySpan.values()) await findAmong(on, drafts, stored);
   return stored;
+}
+
+/** Messages without a time of their own, by the ids that their senders gave them, as far back as CLIENT_DAYS. */
+async function findByClientId(on: pg.Client, drafts: readonly Draft[], stored: Set<Draft>): Promise<void> {
+  const answer = await on.query<{ n: string; id: string }>(
+    `select t.n, min(o.id) as id
+       from unnest($1::bigint[], $2::text[]) with ordinality as t (stream, client, n)
+      cross join lateral (
+            select id from observation_hot where datastream_id = t.stream and extra ? 'clientId' and extra ->> 'clientId' = t.client and phenomenon_start >= $3 offset 0) o
+      group by t.n`,
+    [drafts.map((draft) => draft.stream.id), drafts.map((draft) => draft.clientId), new Date(Math.min(...drafts.map((draft) => draft.arrivalMs)) - CLIENT_DAYS * DAY_MS)],
+  );
+  for (const row of answer.rows) {
+    const draft = drafts[Number(row.n) - 1] as Draft;
+    draft.id = Number(row.id);
+    stored.add(draft);
+  }
 }
 
 async function findAmong(on: pg.Client, drafts: readonly Draft[], stored: Set<Draft>): Promise<void> {

@@ -6,6 +6,8 @@ export interface ObservationExtra {
   readonly parameters?: Readonly<Record<string, unknown>>;
   /** Id of the FeatureOfInterest; without it the default feature of the datastream applies. */
   readonly feature?: number;
+  /** The sender's own id of a message that had no time of its own; never shown. */
+  readonly clientId?: string;
 }
 
 /** A row of table `observation` as the driver returns it (migrations/0021). The result is `result_json ?? result_number`. */

@@ -219,6 +219,7 @@ const CONTROL: ControlNames = {
   readObservation,
   updatesDeep: true,
   addressWins: true,
+  askMetadata: (metadata) => ['$format', `application/json;metadata=${metadata}`], // §9.3.3.10
   example: '{"@id": "Things(1)"}',
 };
 

@@ -59,7 +59,7 @@ export function deskCommands(desk: Desk, hands: DeskHands): Command[] {
     { id: 'theme', title: t('cmd_theme'), keys: ['b'], group: general, run: () => applyTheme(shownTheme() === 'dark' ? 'light' : 'dark') },
     { id: 'wall', title: t('cmd_wall'), keys: ['w'], group: general, run: () => void goto('/wall') },
     { id: 'explore', title: t('cmd_explore'), keys: ['d'], group: general, run: () => void goto('/explore') },
-    ...DESK.filter(({ position }) => position === undefined || desk.picture.me.positions.includes(position)).map(({ id, path }): Command => ({ id, title: t(`cmd_${id}`), keys: [], group: general, run: () => void goto(path) })),
+    ...DESK.filter((page) => !('position' in page) || desk.picture.me.positions.includes(page.position)).map(({ id, path }): Command => ({ id, title: t(`cmd_${id}`), keys: [], group: general, run: () => void goto(path) })),
     { id: 'escape', title: t('cmd_escape'), keys: ['Escape'], group: general, everywhere: true, run: () => escape(desk) },
   ];
 }
