@@ -27,6 +27,8 @@ export interface StreamInfo {
   readonly placeName: string;
   /** properties.kind of the Thing, or `other`. */
   readonly placeKind: string;
+  /** Came from a file that somebody imported: nothing more is expected, so it is never stale. */
+  readonly isArchive?: boolean;
   /** Longitude and latitude of the Thing's Location, of other shapes than points the middle of their bounds; null without one. */
   readonly point: readonly [number, number] | null;
 }

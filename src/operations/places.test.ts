@@ -41,6 +41,14 @@ test('a stream is stale after four intervals and at least two minutes, and one t
   expect(feedsOf(sensing, NO_REFUSALS, T)).toEqual([{ id: 'river_gauge', label: 'River gauge', streams: 1, stale: 1, age_s: null, per_minute: 1, refused: 0, state: 'empty' }]);
 });
 
+test('what came from an imported file is never stale and is no feed', async () => {
+  const sensing = memorySensing();
+  sensing.addStream(stream(1, { isArchive: true }));
+  sensing.take([reading(1, T - 90 * 86_400_000, 7)]);
+  expect((await readPlaces(sensing, memoryBrain(), T, null)).places[0]).toMatchObject({ stale: false });
+  expect(feedsOf(sensing, NO_REFUSALS, T)).toEqual([]);
+});
+
 test('a past moment shows what had arrived by then, not what was measured before it and came later', async () => {
   const sensing = memorySensing();
   const brain = memoryBrain();

@@ -7,8 +7,9 @@ import type { BrainDoor, GateDoor, SensingDoor } from './doors.ts';
 const STALE_INTERVALS = 4;
 const STALE_MIN_MS = 120_000;
 
-/** Age at which a stream counts as stale: four times its expected interval, and at least 2 min. */
+/** Age at which a stream counts as stale: four times its expected interval, and at least 2 min; never for an imported file. */
 export function staleAfterMs(stream: StreamInfo): number {
+  if (stream.isArchive === true) return Infinity;
   return Math.max(STALE_INTERVALS * stream.interval_s * 1_000, STALE_MIN_MS);
 }
 
@@ -77,6 +78,7 @@ export function feedsOf(sensing: SensingDoor, gate: GateDoor, nowMs: number): Fe
   const stats = sensing.ingestStats().perPlaceKind;
   const feeds = new Map<string, { streams: number; stale: number; newestMs: number | null; purposes: Set<string> }>();
   for (const stream of sensing.streams().values()) {
+    if (stream.isArchive === true) continue;
     const feed = feeds.get(stream.placeKind) ?? { streams: 0, stale: 0, newestMs: null, purposes: new Set() };
     const reading = sensing.latest(stream.id);
     feed.streams += 1;

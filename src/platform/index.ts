@@ -8,4 +8,4 @@ export * from './metrics.ts';
 export { createMqttBroker, type MqttBroker, type PublishOutcome } from './mqtt/broker.ts';
 export type { MqttPeer } from './mqtt/sessions.ts';
 export { REASON } from './mqtt/version-5.ts';
-export { createOutgoing, decodeStream, originOf, type EgressHost, type Outgoing, type OutgoingAnswer, type Validators } from './outgoing.ts';
+export { createOutgoing, decodeStream, originOf, type EgressHost, type Outgoing, type Validators } from './outgoing.ts';

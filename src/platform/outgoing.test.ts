@@ -119,6 +119,7 @@ test('a source that hangs, breaks off, is away or answers with an error is told 
     if (request.url === '/half') response.writeHead(200, { 'content-length': '100' }).write('half', () => response.destroy());
     else if (request.url === '/drip') response.write('first');
     else if (request.url === '/error') response.writeHead(503).end();
+    else if (request.url === '/upgrade') response.socket?.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: Upgrade\r\n\r\n');
   });
   const out = outgoing(local(origin), local('http://127.0.0.1:9'));
   const soon = { ...ask, timeout_ms: 150 };
@@ -126,6 +127,7 @@ test('a source that hangs, breaks off, is away or answers with an error is told 
   expect(await codeOf(out.get(`${origin}/drip`, soon))).toBe('feed.source-away');
   expect(await codeOf(out.get(`${origin}/half`, ask))).toBe('feed.source-away');
   expect(await codeOf(out.get(`${origin}/error`, ask))).toBe('feed.source-answer');
+  expect(await codeOf(out.get(`${origin}/upgrade`, ask))).toBe('feed.source-answer');
   expect(await codeOf(out.get('http://127.0.0.1:9/', ask))).toBe('feed.source-away');
 });
 

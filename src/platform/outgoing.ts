@@ -179,6 +179,15 @@ function open(url: string, { accept, known }: OutgoingRequest, mayBePrivate: boo
       clearTimeout(timer);
       reject(error instanceof Refused ? error : awayFault(`The connection failed (${codeOf(error)}).`, url));
     });
+    // RFC 9110 §7.8: nobody asked for another protocol; Node.js would close the connection and tell nobody
+    request.once('upgrade', (_, socket) => {
+      socket.destroy();
+      reject(answerFault('It answers with status 101.', url));
+    });
+    request.once('close', () => {
+      clearTimeout(timer);
+      reject(awayFault('The connection was closed without an answer.', url));
+    });
     request.end();
   });
 }
@@ -244,8 +253,16 @@ export async function decodeStream(source: NodeJS.ReadableStream, encoding: stri
     };
     source.on('error', stop);
     source.on('aborted', () => stop(Object.assign(new Error('aborted'), { code: 'ECONNRESET' })));
+    let isWhole = false;
     source.on('data', feed);
-    source.on('end', () => (decoder === null ? resolve(Buffer.concat(chunks)) : decoder.end()));
+    source.on('close', () => {
+      if (!isWhole) stop(Object.assign(new Error('closed'), { code: 'ECONNRESET' }));
+    });
+    source.on('end', () => {
+      isWhole = true;
+      if (decoder === null) resolve(Buffer.concat(chunks));
+      else decoder.end();
+    });
     decoder?.on('data', take);
     decoder?.on('error', () => stop(new Refused({ code: 'feed.document-invalid', detail: `It is not of the content encoding ${name} that it states.`, field })));
     decoder?.on('end', () => resolve(Buffer.concat(chunks)));

@@ -248,6 +248,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
     readHistory: (streamIds, fromMs, toMs) => readHistory(handle, streamIds, fromMs, toMs, LIMITS.future_ms),
     registerRoutes: async (on, render) => {
       http = on;
+      on.addHook('preClose', async () => mqtt?.broker.closeWebSockets()); // the HTTP server waits for its sockets
       await registerIngestRoutes(on, ingest, publicUrl, render);
     },
     startMqtt: async (options, apis, onOtherTopic) => {
@@ -269,9 +270,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
       await mqtt?.close();
       await journal.drain();
       await history.close();
-      await partitions.close();
-      await directory.settled();
-      await reloading;
+      await Promise.all([partitions.close(), directory.settled(), reloading]);
       await Promise.all([sweeping, crashSweep.close()]);
       for (const writer of writers) await writer.close();
     },

@@ -51,6 +51,7 @@ test.skipIf(chromium === undefined)('the demo city shows console, wall and resid
   expect(await accessibilityFaults(page)).toEqual([]);
   await page.setViewportSize(PHONE);
   await shoot('console-phone');
+  expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'), 'the console on a phone scrolls sideways').toBe(true);
   expect(await accessibilityFaults(page)).toEqual([]);
   await page.setViewportSize(WALL);
   await page.goto('/wall');
@@ -58,7 +59,7 @@ test.skipIf(chromium === undefined)('the demo city shows console, wall and resid
   await shoot('wall');
   expect(await accessibilityFaults(page)).toEqual([]);
   await page.emulateMedia({ colorScheme: 'light' });
-  for (const [name, path] of [['front', '/'], ['report', '/report'], ['trust', '/trust'], ['purposes', '/trust/purposes'], ['log', '/trust/log'], ['errors', '/docs/errors'], ['explore', '/explore'], ['requests', '/requests'], ['people', '/people'], ['sign-in', '/sign-in']] as const) {
+  for (const [name, path] of [['front', '/'], ['report', '/report'], ['trust', '/trust'], ['purposes', '/trust/purposes'], ['log', '/trust/log'], ['errors', '/docs/errors'], ['explore', '/explore'], ['devices', '/devices'], ['feeds', '/feeds'], ['import', '/import'], ['requests', '/requests'], ['people', '/people'], ['sign-in', '/sign-in']] as const) {
     for (const [size, viewport] of [['desk', DESK], ['phone', PHONE]] as const) {
       await page.setViewportSize(viewport);
       await page.goto(path);

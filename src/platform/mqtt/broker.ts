@@ -37,6 +37,8 @@ export interface MqttBroker {
   listen(options: { host: string; port: number }): Promise<{ port: number }>;
   /** MQTT over WebSocket at /mqtt of the HTTP server. */
   attachWebSocket(server: HttpServer): void;
+  /** Ends the connections over WebSocket and takes no more. */
+  closeWebSockets(): void;
   publish(topic: string, payload: string): void;
   /** Ends the connections of a device whose credential does not count any more. */
   disconnectDevice(deviceId: string): void;
@@ -213,6 +215,10 @@ export async function createMqttBroker(options: MqttOptions): Promise<MqttBroker
     attachWebSocket: (server) => {
       webSockets = acceptWebSockets(server, accept, logger);
     },
+    closeWebSockets: () => {
+      webSockets?.close();
+      for (const socket of webSockets?.clients ?? []) socket.terminate();
+    },
     publish: (topic, payload) => sessions.publish(topic, payload),
     disconnectDevice: (deviceId) => {
       for (const client of sessions.ofDevice(deviceId)) {
@@ -238,7 +244,7 @@ function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void, 
     // the HTTP server has let go of the socket: a reset would have no listener, and the URL is as it was sent, so it may be none
     socket.on('error', (error) => logger.debug({ err: error }, 'a connection broke that asked for a WebSocket'));
     if (request.url?.split('?', 1)[0] !== '/mqtt') {
-      socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      socket.once('finish', () => socket.destroy()).end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {

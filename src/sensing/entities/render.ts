@@ -151,13 +151,21 @@ function dataArrayOf(members: readonly Entity[], { select }: QueryOptions): Json
 }
 
 /** The same question again, from the place where the page ended. $skip was done by then. */
-function nextLink(address: string, options: QueryOptions, next: string, { askMetadata }: ControlNames): string {
+function nextLink(address: string, options: QueryOptions, next: string, control: ControlNames): string {
+  let again = asked.get(options);
+  if (again === undefined) asked.set(options, (again = askAgain(options, control)));
+  return `${address}?${again}$skiptoken=${next}`; // base64url needs no escapes (RFC 4648 §5)
+}
+
+/** Questions of pages, ready for their next links: an expanded set has one for each of its thousand owners. */
+const asked = new WeakMap<QueryOptions, string>();
+
+function askAgain(options: QueryOptions, { askMetadata }: ControlNames): string {
   const kept = options.texts
     .filter(([name]) => name !== '$skip' && name !== '$skiptoken' && name !== '$expand')
     .map(([name, text]) => (name === '$resultMetadata' ? (askMetadata?.(text) ?? [name, text]) : ([name, text] as const)));
   const expand = options.expand.length > 0 ? [['$expand', expandText(options.expand)] as const] : [];
-  const query = [...kept, ...expand, ['$skiptoken', next] as const];
-  return `${address}?${query.map(([name, text]) => `${name}=${encodeText(text)}`).join('&')}`;
+  return [...kept, ...expand].map(([name, text]) => `${name}=${encodeText(text)}&`).join('');
 }
 
 function expandText(items: readonly ExpandItem[]): string {

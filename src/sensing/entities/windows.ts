@@ -183,8 +183,9 @@ export async function readMembers(run: Run, plan: PagePlan, ownerIds: readonly n
   // whoever has enough in the newest (or oldest) days needs no other partition asked
   const found: (PagedRow & { owner_id: number })[] = [];
   const startMs = plan.byTime === 'desc' ? nowMs : await readOldestDay(run);
+  if (startMs === null) return read(ownerIds);
   let missing = ownerIds;
-  for (const width of startMs === null ? [] : MEMBER_WINDOWS_MS) {
+  for (const width of MEMBER_WINDOWS_MS) {
     if (missing.length === 0) break;
     const rows = Map.groupBy(await read(missing, nearer(plan, startMs, width)), (row) => row.owner_id);
     const isComplete = (id: number): boolean => (rows.get(id)?.length ?? 0) > plan.rows;

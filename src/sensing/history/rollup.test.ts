@@ -173,7 +173,7 @@ test('a change over a long time is worked off in bounded steps, and a stop leave
   await handle.pool.query('update observation_tally set rolled_until = $1', [Math.floor(T0 / HOUR_MS)]);
   await rollUp(handle, T0);
   await noteChange(runOf(handle), { rows: 0, streams: [first, second], first: new Date(from * HOUR_MS), last: new Date(T0 - 1) });
-  const waiting = async (): Promise<unknown[]> => (await handle.pool.query('select first_hour from observation_batch where not rolled')).rows;
+  const waiting = async (): Promise<unknown[]> => (await handle.pool.query<{ first_hour: number }>('select first_hour from observation_batch where not rolled')).rows;
   const rolled = async (): Promise<number> => (await handle.pool.query<{ n: number }>('select count(*) as n from observation_hour')).rows[0]?.n ?? 0;
 
   expect(await rollUp(handle, T0, () => true)).toBe(false);

@@ -208,6 +208,7 @@ function infoOf(row: StreamRow): StreamInfo {
     thingId: row.thing_id,
     placeName: row.thing_name,
     placeKind: row.thing_kind ?? 'other',
+    ...(String(row.properties['feed'] ?? '').startsWith('import.') ? { isArchive: true } : {}),
     point: pointOf(row.location),
   };
 }
