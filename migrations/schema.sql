@@ -508,6 +508,7 @@ create table observation_hot (
   valid boolean not null
 ) partition by RANGE (phenomenon_start);
 CREATE INDEX observation_arrived_range ON ONLY public.observation_hot USING brin (arrived) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX observation_client ON ONLY public.observation_hot USING btree (datastream_id, ((extra ->> 'clientId'::text))) WHERE (extra ? 'clientId'::text);
 CREATE INDEX observation_feature ON ONLY public.observation_hot USING btree ((((extra ->> 'feature'::text))::bigint)) WHERE (extra ? 'feature'::text);
 CREATE INDEX observation_id_range ON ONLY public.observation_hot USING brin (id) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX observation_stream_time ON ONLY public.observation_hot USING btree (datastream_id, phenomenon_start);
@@ -553,6 +554,7 @@ create table observation_other (
   valid boolean not null
 ) /* partition DEFAULT */;
 CREATE INDEX observation_other_arrived_idx ON public.observation_other USING brin (arrived) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX observation_other_datastream_id_expr_idx ON public.observation_other USING btree (datastream_id, ((extra ->> 'clientId'::text))) WHERE (extra ? 'clientId'::text);
 CREATE INDEX observation_other_datastream_id_phenomenon_start_idx ON public.observation_other USING btree (datastream_id, phenomenon_start);
 CREATE INDEX observation_other_id_idx ON public.observation_other USING brin (id) WITH (pages_per_range='32', autosummarize='on');
 CREATE INDEX observation_other_int8_idx ON public.observation_other USING btree ((((extra ->> 'feature'::text))::bigint)) WHERE (extra ? 'feature'::text);

@@ -235,5 +235,5 @@ test('a message without a time is stored once when its sender names it and sends
   expect(await count(stream)).toBe(before + 2);
   expect(JSON.stringify(await get(first.headers.get('location') ?? ''))).not.toContain('meter-7');
   const wrong = await send('two words', 7);
-  expect([wrong.status, (await wrong.json()) as unknown]).toEqual([400, expect.objectContaining({ error: { code: 'http.invalid', field: 'Idempotency-Key' } })]);
+  expect([wrong.status, (await wrong.json())]).toEqual([400, expect.objectContaining({ error: { code: 'http.invalid', field: 'Idempotency-Key' } })]);
 });

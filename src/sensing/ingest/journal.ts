@@ -145,16 +145,12 @@ export function createJournal(options: JournalOptions): Journal {
 
   /** A message that its sender has named: the same name is the same message, whatever its time and content. */
   const findByClient = (draft: Draft): Draft | undefined => {
-    const { stream } = draft;
     const key = lateKey(draft);
     const twin = late.get(key)?.[0];
     if (twin !== undefined) return twin;
     late.set(key, [draft]);
     draft.mayBeStored = true;
-    if (draft.phenomenonMs > stream.newestMs) {
-      stream.newestMs = draft.phenomenonMs;
-      stream.newest = null;
-    }
+    noteNewest(draft);
     return undefined;
   };
 
@@ -241,6 +237,13 @@ export function createJournal(options: JournalOptions): Journal {
       await running;
     },
   };
+}
+
+/** A reading that is not compared in memory may be the newest all the same. */
+function noteNewest({ stream, phenomenonMs }: Draft): void {
+  if (phenomenonMs <= stream.newestMs) return;
+  stream.newestMs = phenomenonMs;
+  stream.newest = null;
 }
 
 const lateKey = ({ stream, phenomenonMs, clientId }: Draft): string => (clientId === undefined ? `${stream.id} ${phenomenonMs}` : `${stream.id} id ${clientId}`);

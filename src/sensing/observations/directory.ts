@@ -208,10 +208,12 @@ function infoOf(row: StreamRow): StreamInfo {
     thingId: row.thing_id,
     placeName: row.thing_name,
     placeKind: row.thing_kind ?? 'other',
-    ...(String(row.properties['feed'] ?? '').startsWith('import.') ? { isArchive: true } : {}),
+    ...(isImported(row.properties['feed']) ? { isArchive: true } : {}),
     point: pointOf(row.location),
   };
 }
+
+const isImported = (feed: unknown): boolean => typeof feed === 'string' && feed.startsWith('import.');
 
 const namesOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value.filter((name): name is string => typeof name === 'string') : []);
 
