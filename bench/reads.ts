@@ -72,7 +72,8 @@ async function measure(url: string, busy: number): Promise<void> {
     if (seen !== STREAMS) throw new Error(`${path} showed ${seen} datastreams`);
   };
   const latest = '$expand=Observations($top=1;$orderby=phenomenonTime desc';
-  print(`latest of ${STREAMS.toLocaleString('en')} datastreams by ${PAGE}, ids and results`, await median(() => walk(`/v1.1/Datastreams?$top=${PAGE}&$select=id&${latest};$select=result)`), 5), 100, 50);
+  print(`latest of ${STREAMS.toLocaleString('en')} datastreams by ${PAGE}, ids and results`, await median(() => walk(`/v1.1/Datastreams?$top=${PAGE}&$select=id&${latest};$select=result)`), 5), Infinity, Infinity);
+  print(`latest of ${STREAMS.toLocaleString('en')} datastreams in one answer, /api/latest`, await median(async () => void (await get('/api/latest')), 11), 100, 50);
   print(`the same, whole entities`, await median(() => walk(`/v1.1/Datastreams?$top=${PAGE}&${latest})`), 3), Infinity, Infinity);
   const [from, to] = [new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS - 31 * DAY_MS), new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS - DAY_MS)];
   const month = `/api/history/datastreams/${busy}?from=${from.toISOString()}&to=${to.toISOString()}&step=hour`;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { City } from './contracts/common.ts';
 import { Device, DeviceList } from './contracts/device.ts';
+import { LatestReadings } from './contracts/history.ts';
 import { IncidentDetail, IncidentPage, Playbooks, Queue } from './contracts/incident.ts';
 import { Feeds, Places, Readings } from './contracts/place.ts';
 import { Invitation, Person, Session, SessionSummary, SignInMethods } from './contracts/session.ts';
@@ -25,6 +26,7 @@ export const ANSWERS: Readonly<Record<string, z.ZodType>> = {
   '/api/devices/:id': Device,
   '/api/places': Places,
   '/api/feeds': Feeds,
+  '/api/latest': LatestReadings,
   '/api/datastreams/:id/readings': Readings,
   '/api/queue': Queue,
   '/api/incidents': IncidentPage,

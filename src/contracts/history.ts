@@ -41,6 +41,15 @@ export const HistorySeries = z.object({
 });
 export type HistorySeries = z.infer<typeof HistorySeries>;
 
+/** GET /api/latest?datastreams=1,2: the newest reading of each datastream, of all without the question; from memory. */
+export const LatestQuery = z.strictObject({ datastreams: z.string().regex(/^\d{1,15}(?:,\d{1,15}){0,999}$/, 'Name up to 1,000 ids with commas between them.').optional() });
+export const LatestReadings = z.object({
+  asOf: Instant,
+  /** Datastreams without a reading are absent. */
+  readings: z.array(z.object({ datastreamId: z.number().int(), at: Instant, value: z.number().nullable().describe('Null for what is no number'), valid: z.boolean() })),
+});
+export type LatestReadings = z.infer<typeof LatestReadings>;
+
 /** GET /api/history: what is kept, by purpose. */
 export const HistoryOverview = z.object({
   /** All readings, now. */

@@ -91,7 +91,7 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
     registerRoutes: async (http) => {
       await readings.registerRoutes(http, (row) => entities.renderObservation(row));
       await entities.registerEntityRoutes(http);
-      registerHistoryRoutes(http, { history: readings.history, handle, streams: () => readings.streams() });
+      registerHistoryRoutes(http, { history: readings.history, handle, streams: () => readings.streams(), latest: (id) => readings.latest(id), clock });
       const changeSets = { handle, tell: entities.tell, ...readings.changeSets };
       for (const root of [API_1_1.root, API_2_0.root]) await registerBatchRoutes(http, root, { publicUrl, changeSets });
       await registerCsvImportRoutes(http, { imports, logger: deps.logger });

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { ExportQuery, HistoryOverview, HistoryQuery, HistorySeries, ObservationCorrections, SealedDays } from '../../contracts/history.ts';
-import type { StreamInfo } from '../../contracts/reading.ts';
-import { Refused, unwrap } from '../../kernel/index.ts';
+import { ExportQuery, HistoryOverview, HistoryQuery, HistorySeries, LatestQuery, type LatestReadings, ObservationCorrections, SealedDays } from '../../contracts/history.ts';
+import type { Reading, StreamInfo } from '../../contracts/reading.ts';
+import { isoOf, Refused, unwrap, type Clock } from '../../kernel/index.ts';
 import type { DatabaseHandle, Http } from '../../platform/index.ts';
 import { exportCsv, exportGeoJson, exportParquet, exportSealedDay, type ExportScope } from './export-store.ts';
 import type { History } from './history.ts';
@@ -12,6 +12,8 @@ export interface HistoryRouteDeps {
   readonly history: History;
   readonly handle: DatabaseHandle;
   readonly streams: () => ReadonlyMap<number, StreamInfo>;
+  readonly latest: (datastreamId: number) => Reading | undefined;
+  readonly clock: Clock;
 }
 
 const READ = { config: { action: 'sensing.read' as const } };
@@ -29,7 +31,7 @@ const STALL_MS = 60_000;
 const EVER = { fromMs: Date.parse('0001-01-01T00:00:00Z'), toMs: Date.parse('9999-12-31T23:59:59Z') };
 
 /** /api/history and /api/export: the past of the readings (docs/reference/history.md). */
-export function registerHistoryRoutes(http: Http, { history, handle, streams }: HistoryRouteDeps): void {
+export function registerHistoryRoutes(http: Http, { history, handle, streams, latest, clock }: HistoryRouteDeps): void {
   let open = 0;
   const streamOf = (id: number): StreamInfo => {
     const stream = streams().get(id);
@@ -49,6 +51,17 @@ export function registerHistoryRoutes(http: Http, { history, handle, streams }: 
     return reply.header('content-type', type).header('content-disposition', `attachment; filename="${name}"`).send(body);
   };
 
+  // the answer may name every datastream of the city: it is written without the schema's serializer, which takes three times as long
+  http.get('/api/latest', { config: READ.config, schema: { querystring: LatestQuery } }, (request, reply) => {
+    const { datastreams } = request.query;
+    const ids = datastreams === undefined ? streams().keys() : datastreams.split(',').map((id) => streamOf(Number(id)).id);
+    const readings: LatestReadings['readings'] = [];
+    for (const datastreamId of ids) {
+      const reading = latest(datastreamId);
+      if (reading !== undefined) readings.push({ datastreamId, at: isoOf(reading.phenomenonMs), value: reading.value, valid: reading.valid });
+    }
+    return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({ asOf: isoOf(clock.nowMs()), readings } satisfies LatestReadings));
+  });
   http.get('/api/history', { ...READ, schema: { response: { 200: HistoryOverview } } }, () => history.readOverview());
   http.get('/api/history/datastreams/:id', { ...READ, schema: { params: Id, querystring: HistoryQuery, response: { 200: HistorySeries } } }, async (request) => {
     const { from, to, step, timeZone } = request.query;

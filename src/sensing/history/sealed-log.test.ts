@@ -16,7 +16,7 @@ test('a sealed day can be checked by anybody against the leaf in the log', async
   const trust = await createTrust({ handle, bus, clock: systemClock, random: systemRandom, logger: silentLogger, metrics: createMetrics(), dataFolder: temporaryFolder(), purposesYaml: null, publicUrl: undefined });
   const history = openHistory({ handle, clock: manualClock(Date.parse('2026-11-24T06:00:00Z')), logger: silentLogger, metrics: createMetrics(), purposes: trust.purposes, partitions: { forget: () => undefined }, seal_after_days: 35, log: trust.log });
   const http = await buildHttp({ logger: silentLogger, authenticate: async () => ANONYMOUS, authorize: (principal, action) => trust.authorize(principal, action) });
-  registerHistoryRoutes(http, { history, handle, streams: () => new Map() });
+  registerHistoryRoutes(http, { history, handle, streams: () => new Map(), latest: () => undefined, clock: manualClock(0) });
   await trust.registerRoutes(http);
   onTestFinished(async () => {
     await http.close();
