@@ -24,7 +24,7 @@ try {
   await fillDays(database, ids, SMALL, DAYS);
   const small = await measure(ids);
   console.log(`CreateObservations at ${SMALL.toLocaleString('en')} stored readings: ${Math.round(small).toLocaleString('en')} obs/s`);
-  await fillDays(database, ids, large - SMALL, DAYS);
+  await fillDays(database, ids, large - SMALL, DAYS, DAYS + 1);
   const grown = await measure(ids);
   console.log(`CreateObservations at ${large.toLocaleString('en')} stored readings: ${Math.round(grown).toLocaleString('en')} obs/s, ratio ${(grown / small).toFixed(2)} (floor ${FLOOR})`);
   if (grown / small < FLOOR) process.exitCode = 1;
