@@ -1,6 +1,6 @@
 // npm test: checks and all tests, from a fresh clone. `--only check|unit|conformance|system|failure|browser` runs one part.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { buildWeb, installPackages } from './install.mjs';
 import { findNode, root, run } from './run.mjs';
 
@@ -9,6 +9,8 @@ const say = (text) => console.log(`\n[${((Date.now() - startedMs) / 1000).toFixe
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const wants = (part) => only === undefined || only === part;
 const CHROMIUM = '/usr/bin/chromium';
+/** Characters of one failure that are repeated at the end, where a cut log still shows them. */
+const LONGEST_MESSAGE = 2_000;
 
 await installPackages(say);
 buildWeb(say);
@@ -47,6 +49,7 @@ if (missing.length > 0 && process.getuid?.() === 0 && existsSync('/usr/bin/apt-g
 const browser = existsSync(CHROMIUM);
 if (wants('browser') && !browser) say(`browser tests are skipped: ${CHROMIUM} is missing and cannot be installed without root and apt. Install Debian's package "chromium" to run them.`);
 
+const failures = [];
 const totals = { passed: checks.length - failedChecks.length, failed: failedChecks.length, skipped: 0 };
 if (!wants('check')) totals.passed = 0;
 for (const part of ['unit', 'conformance', 'system', 'failure', 'browser']) {
@@ -56,13 +59,20 @@ for (const part of ['unit', 'conformance', 'system', 'failure', 'browser']) {
   const code = await tool('vitest/vitest.mjs', 'run', '--project', part, '--reporter', 'default', '--reporter', 'json', '--outputFile.json', report, '--passWithNoTests');
   if (!existsSync(report)) {
     totals.failed += 1;
+    failures.push(`${part}: no report was written`);
     continue;
   }
   const result = JSON.parse(readFileSync(report, 'utf8'));
   totals.passed += result.numPassedTests;
   totals.failed += result.numFailedTests + (code !== 0 && result.numFailedTests === 0 ? 1 : 0);
   totals.skipped += result.numPendingTests + result.numTodoTests;
+  for (const file of result.testResults) {
+    const failed = file.assertionResults.filter(({ status }) => status === 'failed');
+    for (const { fullName, failureMessages } of failed) failures.push(`${part}: ${relative(root, file.name)} > ${fullName}\n${failureMessages.join('\n').slice(0, LONGEST_MESSAGE)}`);
+    if (failed.length === 0 && file.status === 'failed') failures.push(`${part}: ${relative(root, file.name)}\n${file.message.slice(0, LONGEST_MESSAGE)}`);
+  }
 }
 say(failedChecks.length > 0 ? `checks that failed: ${failedChecks.join(', ')}` : 'done');
+for (const failure of failures) console.log(`\nFAILED ${failure}`);
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exit(totals.failed > 0 ? 1 : 0);
