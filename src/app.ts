@@ -32,7 +32,7 @@ export interface Surroundings {
 }
 
 const INVITATION_LIFETIME_MS = 3_600_000;
-const FOUNDER_POSITIONS = ['administrator', 'supervisor', 'operator', 'case_worker', 'auditor'] as const;
+const FOUNDER_POSITIONS = ['administrator', 'supervisor', 'operator', 'case_worker', 'auditor', 'data_protection_officer'] as const;
 
 /**
  * The composition root: builds the modules in the order of their imports and opens the doors.

@@ -2,16 +2,15 @@ import { parseArgs } from 'node:util';
 import { POSITIONS, type Position } from './contracts/principal.ts';
 import { loadConfig } from './config.ts';
 import { Refused } from './kernel/index.ts';
-import { mintToken, verifyLog } from './trust/index.ts';
+import { mintToken } from './trust/index.ts';
+import { describePromises, verifyPromise } from './verify.ts';
 
 const USAGE = `clerestory: the open city operations centre
 
   clerestory start [--empty] [--print-config]        start the city (the same as npm start)
   clerestory token --role ROLE [--purpose ID]        print a bearer token for scripts and devices
                                                      (Authorization: Bearer …, or the MQTT password)
-  clerestory verify log URL|DIR [--key VKEY] [--since FILE]
-                                                     re-check a whole transparency log, offline for a DIR;
-                                                     FILE is a checkpoint that you kept from earlier
+${describePromises()}
   clerestory help
 
 roles: ${POSITIONS.join(', ')}
@@ -28,7 +27,7 @@ async function run(args: string[]): Promise<number> {
     case 'token':
       return printToken(rest);
     case 'verify':
-      return verify(rest);
+      return (await verifyPromise(rest)) ?? complain('verify needs one of the commands below');
     case undefined:
     case 'help':
     case '--help':
@@ -37,13 +36,6 @@ async function run(args: string[]): Promise<number> {
     default:
       return complain(`there is no command ${command}`);
   }
-}
-
-function verify(args: string[]): Promise<number> | number {
-  const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, since: { type: 'string' } }, allowPositionals: true, strict: true });
-  const [what, target] = positionals;
-  if (what !== 'log' || target === undefined) return complain('verify needs: log URL|DIR');
-  return verifyLog(target, { ...(values.key === undefined ? {} : { key: values.key }), ...(values.since === undefined ? {} : { since: values.since }) });
 }
 
 function printToken(args: string[]): number {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Positions on a shift or in an office; acts carry person and position (ICS position, WebEOC sign-in). */
-export const POSITIONS = ['operator', 'supervisor', 'case_worker', 'auditor', 'administrator', 'device'] as const;
+export const POSITIONS = ['operator', 'supervisor', 'case_worker', 'auditor', 'data_protection_officer', 'administrator', 'device'] as const;
 export const Position = z.enum(POSITIONS);
 export type Position = z.infer<typeof Position>;
 
@@ -15,6 +15,8 @@ export const Principal = z.object({
   positions: z.array(Position),
   /** Stable pseudonym in looks and the public log. */
   pseudonym: z.string(),
+  /** Unit of the city that a person works in, such as "Citizens' office"; residents read it beside each look. Absent for tokens. */
+  department: z.string().max(100).optional(),
   /** Purpose that the credential is bound to, if any. */
   purpose: z.string().optional(),
 });

@@ -10,6 +10,7 @@ const ALLOWED: Readonly<Record<Position, readonly Action[]>> = {
   supervisor: ['operations.read', 'operations.act', 'operations.supervise', 'requests.read'],
   case_worker: ['operations.read', 'requests.read', 'requests.work', 'requests.look'],
   auditor: ['operations.read', 'audit.read'],
+  data_protection_officer: ['operations.read', 'audit.read'],
   administrator: ['operations.read', 'people.manage', 'register.manage', 'sensing.write', 'sensing.delete'],
 };
 

@@ -1,0 +1,32 @@
+import { parseArgs } from 'node:util';
+import { verifyLog } from './trust/index.ts';
+
+/** One promise and the command that checks it; see docs/reference/verify.md. */
+interface PromiseCheck {
+  /** What follows `clerestory verify NAME` on the command line. */
+  readonly call: string;
+  readonly purpose: string;
+  /** Prints what it proved and what it did not. Gives the exit code: 0 holds, 1 does not hold, 2 nothing to check or wrong call. */
+  run(args: string[]): Promise<number>;
+}
+
+/** By name, in the order of the page /trust. */
+const CHECKS: Readonly<Record<string, PromiseCheck>> = {
+  log: {
+    call: 'URL|DIR [--key VKEY] [--since FILE]',
+    purpose: 're-check a whole transparency log, offline for a DIR; FILE is a checkpoint that you kept',
+    run: (args) => {
+      const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, since: { type: 'string' } }, allowPositionals: true, strict: true });
+      return positionals[0] === undefined ? Promise.resolve(2) : verifyLog(positionals[0], values);
+    },
+  },
+};
+
+/** Runs `verify NAME …`; undefined when there is no such check. */
+export async function verifyPromise([name, ...args]: string[]): Promise<number | undefined> {
+  const check = name !== undefined && Object.hasOwn(CHECKS, name) ? CHECKS[name] : undefined;
+  return check?.run(args);
+}
+
+/** The lines of the usage text. */
+export const describePromises = (): string => Object.entries(CHECKS).map(([name, { call, purpose }]) => `  clerestory verify ${name} ${call}\n${' '.repeat(53)}${purpose}`).join('\n');
