@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 import { verifyLog } from './trust/index.ts';
+import { verifyBuild } from './verify/build.ts';
+import { verifyEgress } from './verify/egress.ts';
 
 /** One promise and the command that checks it; see docs/reference/verify.md. */
 interface PromiseCheck {
@@ -18,6 +20,23 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     run: (args) => {
       const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, since: { type: 'string' } }, allowPositionals: true, strict: true });
       return positionals[0] === undefined ? Promise.resolve(2) : verifyLog(positionals[0], values);
+    },
+  },
+  egress: {
+    call: '[--seconds N] [--demo]',
+    purpose: 'run this installation where the only way out is a decoy, and count what leaves (Linux, root)',
+    run: (args) => {
+      const { values } = parseArgs({ args, options: { seconds: { type: 'string', default: '60' }, demo: { type: 'boolean', default: false } }, strict: true });
+      const seconds = Number(values.seconds);
+      return Number.isInteger(seconds) && seconds >= 1 && seconds <= 86_400 ? verifyEgress({ seconds, demo: values.demo }, console.log) : Promise.resolve(2);
+    },
+  },
+  build: {
+    call: '[--expect HASH]',
+    purpose: 'compare sources, installed packages, lock file and bill of materials',
+    run: (args) => {
+      const { values } = parseArgs({ args, options: { expect: { type: 'string' } }, strict: true });
+      return verifyBuild(values, console.log);
     },
   },
 };

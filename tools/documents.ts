@@ -1,10 +1,12 @@
-// Writes what is generated from the code (docs/reference/errors.md, configuration.md); with --check, fails when a file differs.
+// Writes what is generated (docs/reference/errors.md, configuration.md, sbom.cdx.json); with --check, fails when a file differs.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { ConfigSchema } from '../src/config.ts';
 import { REFUSALS } from '../src/kernel/index.ts';
+import { writeBillOfMaterials, type LockFile } from '../src/verify/bill-of-materials.ts';
+import { BILL_OF_MATERIALS, findPageImports } from '../src/verify/build.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -22,7 +24,8 @@ function writeConfiguration(): string {
   return ['# Configuration', '', 'Generated from `src/config.ts`. Environment over `clerestory.yaml` (or the file that `CLERESTORY_CONFIG` names) over defaults; an unknown key refuses the start.', '`npx clerestory start --print-config` shows what is in force and where it comes from.', '', '| key in the file | environment | default | meaning |', '|---|---|---|---|', ...rows, ''].join('\n');
 }
 
-const documents: Record<string, string> = { 'docs/reference/errors.md': writeErrors(), 'docs/reference/configuration.md': writeConfiguration() };
+const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as LockFile;
+const documents: Record<string, string> = { [BILL_OF_MATERIALS]: writeBillOfMaterials(lock, await findPageImports(root)), 'docs/reference/errors.md': writeErrors(), 'docs/reference/configuration.md': writeConfiguration() };
 let differing = 0;
 for (const [file, text] of Object.entries(documents)) {
   const path = join(root, file);
