@@ -105,12 +105,13 @@ it('then lives: readings of now come in, residents report, and it ends when it i
   const before = await countOf('Observations');
   const startedMs = Date.now();
   const end = new AbortController();
+  // of the storm: what else residents report hangs on the hour at which the test runs
   const reports: { form: URLSearchParams; language: string | undefined }[] = [];
   const residents: CityClient = {
     get: () => Promise.reject(new Error('residents read nothing')),
     post: async (path, body, language) => {
       expect(path).toBe('/open311/v2/requests.json');
-      reports.push({ form: body as URLSearchParams, language });
+      if ((body as URLSearchParams).get('service_code') === 'flooded-street') reports.push({ form: body as URLSearchParams, language });
       return [];
     },
   };
@@ -119,7 +120,7 @@ it('then lives: readings of now come in, residents report, and it ends when it i
   while (reports.length < 2 && Date.now() < startedMs + 20_000) await new Promise((resolve) => setTimeout(resolve, 200));
   end.abort();
   await ended;
-  expect(reports[0]?.form.get('service_code')).toBe('flooded-street');
+  expect(reports.length).toBeGreaterThanOrEqual(2);
   expect(reports[0]?.language).toBe('es');
   expect(await countOf('Observations')).toBeGreaterThan(before + 30);
   const { value } = (await city.get('/v1.1/Observations?$orderby=phenomenonTime desc&$top=1')) as { value: { phenomenonTime: string }[] };

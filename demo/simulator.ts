@@ -76,7 +76,7 @@ async function sendAll(city: CityClient, rows: readonly Row[], say: (text: strin
 
 async function fileReport(residents: CityClient, report: ResidentReport, pointOf: ReadonlyMap<string, readonly [number, number]>, say: (text: string) => void): Promise<void> {
   const near = pointOf.get(report.near);
-  if (!near) throw new Error(`no place ${report.near} for a report`);
+  if (!near) return say(`nobody reports about ${report.near}: this city does not have it`);
   const turn = report.description.length;
   try {
     await residents.post('/open311/v2/requests.json', formOf(report, [near[0] + STROLL_DEGREES * Math.cos(turn), near[1] + STROLL_DEGREES * Math.sin(turn)]), report.language);
