@@ -9,6 +9,7 @@ import { registerPages } from './pages.ts';
 import { registerPublicRoutes } from './public-routes.ts';
 import { createSensing } from './sensing/index.ts';
 import { createServices } from './services/index.ts';
+import { readSignInService } from './sign-in-service.ts';
 import { createTrust, hashSecret } from './trust/index.ts';
 
 export interface RunningCity {
@@ -60,18 +61,22 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     const publicUrl = config.public_url ?? `http://${config.host}:${port}`;
     const visitUrl = publicUrl.replace('//127.0.0.1:', '//localhost:');
 
-    const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, publicUrl: config.public_url });
+    const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, witnessPolicy: city.witnessPolicy, timeZone: city.info.time_zone, publicUrl: config.public_url, city: () => ({ name: city.info.name, url: publicUrl.replace(/\/+$/, '') }), secondFactor: config.second_factor, signInService: readSignInService(config, city.feedsYaml, metrics), broker: config });
     onClose(() => trust.close());
     const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: trust.purposes, gate: trust.gate, authenticateToken: (token) => trust.authenticateToken(token), authorize: (principal, action) => trust.authorize(principal, action), publicUrl: () => publicUrl, history: { seal_after_days: config.seal_after_days, log: trust.log }, devices: { tokens: trust.deviceTokens, random }, sharedAs: `city-${String(process.pid)}-${clock.nowMs().toString(36)}`, feeds: { feedsYaml: city.feedsYaml, codecs: city.codecs, random } });
     onClose(() => sensing.close());
     const brain = await createBrain({ handle, bus, clock, logger, metrics, sensing, purposes: trust.purposes, rulesYaml: city.rulesYaml });
     onClose(() => brain.close());
+    trust.parts.declareAlgorithms(() => brain.cards());
+    trust.parts.declare('feed', () => sensing.feedHealth().map(({ name, purpose }) => ({ id: name, purpose })));
+    onClose(trust.purposes.onChange(() => brain.rebind()));
     const operations = await createOperations({ handle, bus, clock, random, logger, metrics, sensing, brain, gate: trust.gate, playbooksYaml: city.playbooksYaml, timeZone: city.info.time_zone });
     onClose(() => operations.close());
-    const services = await createServices({ handle, bus, clock, random, logger, metrics, trust, hashSecret, servicesYaml: city.servicesYaml, gazetteerNdjson: city.gazetteerNdjson, publicUrl, bounds: city.bounds });
+    const services = await createServices({ handle, bus, clock, random, logger, metrics, trust, hashSecret, servicesYaml: city.servicesYaml, gazetteerNdjson: city.gazetteerNdjson, publicUrl, bounds: city.bounds, cityName: city.info.name });
     onClose(() => services.close());
+    trust.parts.declare('service', () => services.offered());
 
-    const http = await buildHttp({ logger, authenticate: (request) => trust.authenticate(request), authorize: (principal, action) => trust.authorize(principal, action) });
+    const http = await buildHttp({ logger, authenticate: (request) => trust.authenticate(request), authorize: (principal, action) => trust.authorize(principal, action), noteDecision: trust.noteDecision, isFresh: (request) => trust.isFresh(request), trustedProxies: config.trusted_proxies });
     onClose(() => http.close());
     await registerPublicRoutes(http, { config, city, metrics, handle });
     await trust.registerRoutes(http);
@@ -81,6 +86,10 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     await services.registerRoutes(http);
     await registerPages(http, publicUrl);
 
+    trust.onRevoked((id) => {
+      sensing.disconnectPrincipal(id);
+      void http.cutRevoked(id);
+    });
     await http.listen({ host: config.host, port });
     const mqtt = await sensing.startMqtt({ host: config.host, port: config.mqtt_port });
     sensing.startFeeds();

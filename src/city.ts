@@ -19,6 +19,8 @@ export interface CityFolder {
   /** Texts of `codecs/NAME.js` by name. */
   readonly codecs: ReadonlyMap<string, string>;
   readonly gazetteerNdjson: string | null;
+  /** Policy of witnesses (C2SP tlog-policy); null when nobody outside is asked to watch the log. */
+  readonly witnessPolicy: Uint8Array | null;
 }
 
 export const VERSION = '0.1.0';
@@ -58,7 +60,13 @@ export async function readCityFolder(config: Config): Promise<CityFolder> {
     feedsYaml: await read('feeds.yaml'),
     codecs: await readCodecs(join(folder, 'codecs')),
     gazetteerNdjson: await read('gazetteer.ndjson'),
+    witnessPolicy: await readWitnessPolicy(config, folder),
   };
+}
+
+async function readWitnessPolicy(config: Config, folder: string): Promise<Uint8Array | null> {
+  const path = config.witness_policy ?? join(folder, 'witness-policy.txt');
+  return config.witness_policy === undefined && !existsSync(path) ? null : readFile(path);
 }
 
 const CODECS_MAX = 500;

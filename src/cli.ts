@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { POSITIONS, type Position } from './contracts/principal.ts';
 import { loadConfig } from './config.ts';
 import { Refused } from './kernel/index.ts';
-import { mintToken } from './trust/index.ts';
+import { mintToken, restartLog, runWitness } from './trust/index.ts';
 import { describePromises, verifyPromise } from './verify.ts';
 
 const USAGE = `clerestory: the open city operations centre
@@ -11,6 +11,11 @@ const USAGE = `clerestory: the open city operations centre
   clerestory token --role ROLE [--purpose ID]        print a bearer token for scripts and devices
                                                      (Authorization: Bearer …, or the MQTT password)
 ${describePromises()}
+  clerestory witness --data DIR --port N [--host H] [--name NAME] (--log VKEY … | --policy FILE)
+                                                     watch the logs of others: cosign what continues what was seen
+  clerestory witness show --data DIR                 print what a witness holds
+  clerestory log restart --reason TEXT [--since FILE] [--origin NAME]
+                                                     begin a new log that names the old one (city stopped)
   clerestory help
 
 roles: ${POSITIONS.join(', ')}
@@ -26,6 +31,10 @@ async function run(args: string[]): Promise<number> {
       return -1; // the city stops by itself
     case 'token':
       return printToken(rest);
+    case 'witness':
+      return runWitness(rest);
+    case 'log':
+      return rest[0] === 'restart' ? restart(rest.slice(1)) : complain('log has one command: log restart');
     case 'verify':
       return (await verifyPromise(rest)) ?? complain('verify needs one of the commands below');
     case undefined:
@@ -45,6 +54,12 @@ function printToken(args: string[]): number {
   const { config } = loadConfig(process.env);
   console.log(mintToken(config.data, { position, ...(values.purpose === undefined ? {} : { purpose: values.purpose }) }));
   return 0;
+}
+
+function restart(args: string[]): number {
+  const { values } = parseArgs({ args, options: { reason: { type: 'string' }, since: { type: 'string' }, origin: { type: 'string' } }, strict: true });
+  const { reason, ...rest } = values;
+  return reason === undefined ? complain('log restart needs a --reason; it is published') : restartLog(loadConfig(process.env).config.data, { reason, ...rest });
 }
 
 function complain(text: string): number {

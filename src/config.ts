@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { Refused } from './kernel/index.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
+const addresses = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== ''))]).pipe(z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])).max(100));
 const flag = z.union([z.boolean(), z.enum(['true', 'false', '1', '0', 'yes', 'no'])]).transform((value) => value === true || value === 'true' || value === '1' || value === 'yes');
 
 /**
@@ -25,12 +26,37 @@ export const ConfigSchema = z.strictObject({
   demo_scenario: z.enum(['ordinary-day', 'storm-day']).default('storm-day').describe('What happens in the demo city.'),
   seal_after_days: z.coerce.number().int().min(0).max(36_500).default(35).describe('Age in days at which readings are packed without loss and their hash goes into the log; 0 for never.'),
   purposes: z.string().optional().describe('Register of purposes (YAML) of the city; the demo city brings its own.'),
+  witness_policy: z.string().optional().describe('Policy of the witnesses of the transparency log (C2SP tlog-policy); otherwise city/witness-policy.txt in the data folder, if there is one.'),
+  second_factor: z.enum(['required', 'optional']).default('required').describe('Whether staff who sign in with a passphrase also need a one-time code; a passkey counts as two factors.'),
+  trusted_proxies: addresses.default([]).describe('Addresses and networks of proxies in front of this server, separated by commas; X-Forwarded-For, -Proto and -Host count from these only.'),
+  oidc_issuer: z.url({ protocol: /^https?$/ }).refine(isSafeIssuer, 'must be https, or http on this machine').optional().describe('Issuer of the sign-in service of the city (OpenID Connect); its host must be on the egress list of city/feeds.yaml.'),
+  oidc_client_id: z.string().min(1).max(255).default('clerestory').describe('Client id at the sign-in service.'),
+  oidc_client_secret_file: z.string().optional().describe('File with the client secret; without it keys/oidc-client-secret in the data folder.'),
+  oidc_label: z.string().min(1).max(60).default('the city account').describe('What the sign-in page calls the sign-in service.'),
+  oidc_allowed_domain: z.string().regex(/^[a-z0-9.-]+$/i, 'must be a domain such as city.example').optional().describe('Whoever has a verified e-mail address of this domain gets an account without any position; without it accounts are made by invitation only.'),
+  oidc_positions_claim: z.string().min(1).max(100).default('groups').describe('Claim that oidc_positions reads.'),
+  oidc_positions: z.string().max(4_000).optional().describe('Positions by value of that claim, such as "city-operators=operator, city-chiefs=supervisor auditor"; without it claims never give positions.'),
+  broker: z.string().optional().describe('Unix socket of a key broker that runs by itself (`clerestory broker`); without it the city starts one as its child.'),
+  root_passphrase: z.string().min(12).optional().describe('Passphrase that seals the root key; a file is better, for environments can be read by the same user.'),
+  root_passphrase_file: z.string().optional().describe('File with the passphrase that seals the root key.'),
+  pkcs11_module: z.string().optional().describe('PKCS#11 module (.so) of the token that wraps the root key.'),
+  pkcs11_token: z.string().optional().describe('Label of that token.'),
+  pkcs11_key: z.string().default('clerestory').describe('Label of the RSA key pair on it.'),
+  pkcs11_pin: z.string().optional().describe('PIN of the token.'),
+  pkcs11_pin_file: z.string().optional().describe('File with the PIN of the token.'),
+  key_window_days: z.coerce.number().int().min(0).max(365).default(30).describe('Days that copies of the key store and old root keys are kept; an erasure is complete after them.'),
   rules: z.string().optional().describe('Rule documents (YAML) of the city; the demo city brings its own.'),
 });
 export type Config = Readonly<z.infer<typeof ConfigSchema>>;
 type Key = keyof Config;
 
-const SECRET: ReadonlySet<string> = new Set(['database_url']);
+/** Plain http only where nobody is in between. */
+function isSafeIssuer(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
+}
+
+const SECRET: ReadonlySet<string> = new Set(['database_url', 'root_passphrase', 'pkcs11_pin']);
 const PREFIX = 'CLERESTORY_';
 const OUTSIDE_THE_SCHEMA: ReadonlySet<string> = new Set(['CLERESTORY_CONFIG', 'CLERESTORY_STARTED_MS']);
 

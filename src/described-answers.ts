@@ -4,8 +4,8 @@ import { Device, DeviceList } from './contracts/device.ts';
 import { LatestReadings } from './contracts/history.ts';
 import { IncidentDetail, IncidentPage, Playbooks, Queue } from './contracts/incident.ts';
 import { Feeds, Places, Readings } from './contracts/place.ts';
-import { Invitation, Person, Session, SessionSummary, SignInMethods } from './contracts/session.ts';
-import { GateCounts, LogStatus, PurposeRegister } from './contracts/trust.ts';
+import { AccountFactors, Invitation, Person, Session, SessionSummary, SignInMethods, StepUpWays } from './contracts/session.ts';
+import { GateCounts, LogStatus, PurposeDesk, PurposeDetail, PurposeRegister, PurposeUse, RegisterVersions } from './contracts/trust.ts';
 import { Rules, Warnings } from './contracts/warning.ts';
 
 /**
@@ -16,10 +16,17 @@ export const ANSWERS: Readonly<Record<string, z.ZodType>> = {
   '/api/city': City,
   '/api/session': Session,
   '/api/sessions': z.array(SessionSummary),
+  '/api/session/step-up': StepUpWays,
+  '/api/account': AccountFactors,
+  '/api/people/:id/sessions': z.array(SessionSummary),
   '/api/sign-in': SignInMethods,
   '/api/invitations/:code': Invitation,
   '/api/people': z.array(Person),
   '/api/purposes': PurposeRegister,
+  '/api/purposes/versions': RegisterVersions,
+  '/api/purposes/use': PurposeUse,
+  '/api/purposes/desk': PurposeDesk,
+  '/api/purposes/:id': PurposeDetail,
   '/api/gate': GateCounts,
   '/api/log': LogStatus,
   '/api/devices': DeviceList,

@@ -26,11 +26,12 @@ export async function startIngest(config: Config, { clock, random, logger, say }
     if (!(await isMigrated(handle.db))) throw new Refused({ code: 'start.config-invalid', detail: 'The database is not of this version: start the city itself first, and all of its processes from the same release.', field: 'role' });
     const bus = await createBus(handle, clock, logger);
     onClose(() => bus.close());
-    const door = await createDoorkeeper({ handle, clock, random, metrics, dataFolder: config.data });
+    const door = await createDoorkeeper({ handle, bus, clock, random, logger, metrics, dataFolder: config.data });
+    onClose(() => door.close());
 
     const port = config.port === 0 ? await findFreePort(config.host) : config.port;
     const url = `http://${config.host}:${port}`;
-    const http = await buildHttp({ logger, authenticate: (request) => door.authenticate(request), authorize: door.authorize });
+    const http = await buildHttp({ logger, authenticate: (request) => door.authenticate(request), authorize: door.authorize, noteDecision: door.noteDecision });
     onClose(() => http.close());
     registerHealthRoutes(http, { metrics, handle });
 
@@ -39,6 +40,7 @@ export async function startIngest(config: Config, { clock, random, logger, say }
     const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: door.purposes, gate: door.gate, authenticateToken: (token) => door.authenticateToken(token), authorize: door.authorize, publicUrl: () => config.public_url ?? url, devices: { tokens: door.deviceTokens, random }, sharedAs });
     onClose(() => sensing.close());
     await sensing.registerRoutes(http);
+    door.onRevoked((id) => sensing.disconnectPrincipal(id));
     await http.listen({ host: config.host, port });
     const mqtt = await sensing.startMqtt({ host: config.host, port: config.mqtt_port });
     return { url, mqttPort: mqtt.port, stop };

@@ -13,6 +13,7 @@ type Handler = (request: IncomingMessage & { app?: Http }, response: ServerRespo
 export async function registerPages(http: Http, publicUrl: string): Promise<void> {
   if (!existsSync(HANDLER)) throw new Error(`the pages are not built (${fileURLToPath(HANDLER)}): run npm start`);
   process.env['PROTOCOL_HEADER'] = 'x-self-proto'; // read by the pages when they are loaded; set anew for every request below
+  process.env['ADDRESS_HEADER'] = 'x-self-address'; // likewise: limits go by the address that trusted proxies vouch for
   process.env['BODY_SIZE_LIMIT'] = '1M';
   const { handler } = (await import(HANDLER.href)) as { handler: Handler };
   await http.register(async (scope) => {
@@ -23,10 +24,12 @@ export async function registerPages(http: Http, publicUrl: string): Promise<void
       const raw: IncomingMessage & { app?: Http } = request.raw;
       raw.app = http;
       raw.headers['x-self-proto'] = publicUrl.startsWith('https:') ? 'https' : 'http';
+      raw.headers['x-self-address'] = request.ip;
       reply.raw.setHeader('x-content-type-options', 'nosniff');
       reply.raw.setHeader('referrer-policy', 'same-origin');
       reply.raw.setHeader('x-frame-options', 'DENY');
       reply.raw.setHeader('cross-origin-opener-policy', 'same-origin');
+      reply.raw.setHeader('cross-origin-resource-policy', 'same-origin');
       handler(raw, reply.raw, () => {
         reply.raw.statusCode = 404;
         reply.raw.end();

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { verifyLog } from './trust/index.ts';
+import { verifyAccess, verifyGate, verifyLog, verifyProofFile, verifyPurpose, verifyWitness } from './trust/index.ts';
 import { verifyBuild } from './verify/build.ts';
 import { verifyEgress } from './verify/egress.ts';
 
@@ -20,6 +20,46 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     run: (args) => {
       const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, since: { type: 'string' } }, allowPositionals: true, strict: true });
       return positionals[0] === undefined ? Promise.resolve(2) : verifyLog(positionals[0], values);
+    },
+  },
+  proof: {
+    call: 'FILE --entry FILE --key VKEY|--policy FILE',
+    purpose: 'check a proof of one entry that you kept, offline',
+    run: (args) => {
+      const { values, positionals } = parseArgs({ args, options: { entry: { type: 'string' }, key: { type: 'string' }, policy: { type: 'string' } }, allowPositionals: true, strict: true });
+      return positionals[0] === undefined ? Promise.resolve(2) : verifyProofFile(positionals[0], values);
+    },
+  },
+  witness: {
+    call: 'URL|DIR --policy FILE [--offline]',
+    purpose: 'whether enough outside witnesses have cosigned the log, and whether what they hold fits it',
+    run: (args) => {
+      const { values, positionals } = parseArgs({ args, options: { policy: { type: 'string' }, offline: { type: 'boolean', default: false } }, allowPositionals: true, strict: true });
+      return positionals[0] === undefined || values.policy === undefined ? Promise.resolve(2) : verifyWitness(positionals[0], { policy: values.policy, offline: values.offline });
+    },
+  },
+  access: {
+    call: 'FILE [--key VKEY | --policy FILE] [--log URL|DIR]',
+    purpose: 'check the record of looks that a resident downloaded; with --log also that none was kept back',
+    run: (args) => {
+      const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, policy: { type: 'string' }, log: { type: 'string' } }, allowPositionals: true, strict: true });
+      return positionals[0] === undefined ? Promise.resolve(2) : verifyAccess(positionals[0], values);
+    },
+  },
+  gate: {
+    call: 'FILE [--country DE]',
+    purpose: 'what the gate says to each line or document of a file, offline',
+    run: (args) => {
+      const { values, positionals } = parseArgs({ args, options: { country: { type: 'string' } }, allowPositionals: true, strict: true });
+      return positionals[0] === undefined ? Promise.resolve(2) : verifyGate(positionals[0], values);
+    },
+  },
+  purpose: {
+    call: 'URL|--data DIR [--key VKEY]',
+    purpose: 'compare the register of purposes with what the city has, and its versions with the log',
+    run: (args) => {
+      const { values, positionals } = parseArgs({ args, options: { data: { type: 'string' }, key: { type: 'string' } }, allowPositionals: true, strict: true });
+      return verifyPurpose({ ...values, ...(positionals[0] === undefined ? {} : { url: positionals[0] }) });
     },
   },
   egress: {

@@ -140,6 +140,7 @@ export function filed(more: Partial<RequestFiled> = {}): RequestFiled {
     severity: 'minor',
     playbook: 'street-light',
     description: 'The lamp flickers all night.',
+    hasWords: true,
     language: 'en',
     address: 'Mill Lane 4',
     point: [11.58, 48.14],

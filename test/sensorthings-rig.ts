@@ -1,6 +1,6 @@
 import { afterAll } from 'vitest';
 import type { Principal } from '../src/contracts/principal.ts';
-import type { Purpose } from '../src/contracts/trust.ts';
+import { Purpose } from '../src/contracts/trust.ts';
 import { manualClock, systemClock, type ManualClock } from '../src/kernel/index.ts';
 import { buildHttp, createBus, createLogger, createMetrics, silentLogger, type DatabaseHandle, type Http } from '../src/platform/index.ts';
 import { createSensing } from '../src/sensing/index.ts';
@@ -34,7 +34,7 @@ export interface SensorThingsRig {
 
 export const ROOT = 'http://city.test/v1.1';
 const DEVICE: Principal = { kind: 'token', id: 'tok_1', name: 'Probe', positions: ['device'], pseudonym: 'p1' };
-const purpose = (id: string): Purpose => ({ id, title: id, description: 'For the tests of this server.', legal_basis: 'None needed', owner: 'Tests', retention_days: 30, ends: null, personal_data: false, observes: [] });
+const purpose = (id: string): Purpose => Purpose.parse({ id, title: id, description: 'For the tests of this server.', legal_basis: 'None needed', owner: 'Tests', retention_days: 30 });
 const REGISTER = new Map([purpose('city-operations'), purpose('flood-warning'), { ...purpose('old-study'), ends: '2020-01-01' }].map((entry) => [entry.id, entry]));
 
 export async function openSensorThings(startMs = Date.parse('2026-11-24T06:00:00Z')): Promise<SensorThingsRig> {

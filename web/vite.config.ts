@@ -31,6 +31,8 @@ export default defineConfig({
           'base-uri': ['self'],
           'form-action': ['self'],
           'object-src': ['none'],
+          'require-trusted-types-for': ['script'],
+          'trusted-types': ['svelte-trusted-html', 'default'],
         },
       },
       version: { pollInterval: 0 },

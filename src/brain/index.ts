@@ -48,6 +48,10 @@ export interface Brain {
   /** From the stored warnings: datastreams with a warning that stood at `atMs`; all others were without one. */
   statesAt(atMs: number): Promise<ReadonlyMap<number, RuleState>>;
   readWarnings(ids: readonly string[]): Promise<Warning[]>;
+  /** The rules that run, as the register of purposes publishes them. */
+  cards(): readonly { readonly id: string; readonly title: string; readonly why: string; readonly owner: string; readonly purpose: string; readonly sentence: string; readonly document: string }[];
+  /** Looks again which rules may run where; for when purposes begin or end. */
+  rebind(): void;
   registerRoutes(http: Http): Promise<void>;
   /** Resolves when every change up to now is stored and published. */
   settled(): Promise<void>;
@@ -119,6 +123,8 @@ export async function createBrain(options: BrainOptions): Promise<Brain> {
       return states;
     },
     readWarnings: (ids) => store.readByIds(ids),
+    cards: () => rules.map(({ id, sentence, source, document: { title, why, owner, purpose } }) => ({ id, title, why, owner, purpose, sentence, document: source })),
+    rebind: () => engine.updateStreams(sensing.streams().keys(), sensing.streams(), clock.nowMs()),
     registerRoutes: async (http) => registerBrainRoutes(http, { engine, store, rules, versions, purposes, clock }),
     settled: () => queue.drain(),
     close: async () => {

@@ -88,7 +88,10 @@ export const JoinedRequest = z.object({
   requestId: z.string(),
   serviceCode: z.string(),
   serviceName: z.string(),
+  /** Choices, numbers and times of the answers. */
   description: z.string(),
+  /** Whether the resident's words can be read with a reason. */
+  hasWords: z.boolean().default(false),
   language: z.string(),
   address: z.string(),
   point: LonLat,

@@ -119,7 +119,7 @@ async function takeFiled(deps: JoiningDeps, unit: IncidentUnit, filed: RequestFi
   const near = await findNearest(unit, filed.serviceCode, filed.point);
   if (near !== null) {
     const why = `Request ${filed.requestId}: same service (${filed.serviceName}), ${Math.round(near.away_m)} m away, while this incident was open.`;
-    await unit.append(near.incident, { kind: 'request_joined', text: filed.description, body: { request, severity: filed.severity, why } }, { author: null, busSeq });
+    await unit.append(near.incident, { kind: 'request_joined', text: textOf(filed), body: { request, severity: filed.severity, why } }, { author: null, busSeq });
     return 'joined';
   }
   const opening: Opening = {
@@ -136,18 +136,21 @@ async function takeFiled(deps: JoiningDeps, unit: IncidentUnit, filed: RequestFi
     warning: null,
     request,
   };
-  await unit.append(null, { kind: 'opened', text: filed.description, body: opening }, { author: null, busSeq });
+  await unit.append(null, { kind: 'opened', text: textOf(filed), body: opening }, { author: null, busSeq });
   return 'opened';
 }
 
+/** What the room reads of a report at once; the resident's words take a look. */
+const textOf = ({ description, hasWords }: RequestFiled): string => [description, hasWords ? 'The resident wrote more; it can be read with a reason.' : ''].filter((line) => line !== '').join('\n');
+
 /** A closed incident whose resident says that it is not done becomes new again; an open one gets a line in its log. */
-async function takeReopened(deps: JoiningDeps, unit: IncidentUnit, { report, reason }: RequestReopened, busSeq: number): Promise<Outcome> {
+async function takeReopened(deps: JoiningDeps, unit: IncidentUnit, { report }: RequestReopened, busSeq: number): Promise<Outcome> {
   const id = await unit.incidentOf('request', report.requestId);
   if (id === null) return takeFiled(deps, unit, report, busSeq);
   const before = await unit.load(id);
   if (before === null || (await unit.hasCause(busSeq))) return 'repeated';
-  const text = `Request ${report.requestId}: the resident says that it is not done. ${reason}`;
-  await unit.append(before, before.state === 'closed' ? { kind: 'reopened', text, body: { reason } } : { kind: 'note', text, body: {} }, { author: null, busSeq });
+  const text = `Request ${report.requestId}: the resident says that it is not done.`;
+  await unit.append(before, before.state === 'closed' ? { kind: 'reopened', text, body: { reason: '' } } : { kind: 'note', text, body: {} }, { author: null, busSeq });
   return 'updated';
 }
 

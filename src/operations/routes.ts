@@ -120,6 +120,7 @@ function registerLive(http: Http, { live }: RouteDeps): void {
     // an EventSource that reconnects sends its last id and the address that it was opened with: the id is newer
     const lastId = request.headers['last-event-id'];
     const after = lastId === undefined || lastId === '' ? (request.query.after ?? null) : positionOf(lastId);
+    request.cutWhenRevoked(reply.raw);
     unwrap(await live.hub.open(reply.raw, { kinds, after, headers: STREAM_HEADERS }));
     reply.hijack(); // the hub has the response now
   });

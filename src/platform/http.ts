@@ -12,10 +12,20 @@ import type { Logger } from './logger.ts';
 declare module 'fastify' {
   interface FastifyRequest {
     principal: Principal;
+    /** Ends a response that lasts when the caller loses the session, the token or the right that it was opened with. */
+    cutWhenRevoked(response: ServerResponse): void;
+  }
+  interface FastifyInstance {
+    /** Checks anew who holds lasting responses of this person or token, and ends those that would be refused now. */
+    cutRevoked(principalId: string): Promise<void>;
   }
   interface FastifyContextConfig {
     /** What the caller must be allowed to do; a route without it does not start. */
     action?: Action;
+    /** Asks a signed-in person for a fresh proof of who they are. */
+    stepUp?: boolean;
+    /** Stays open to somebody who has signed in with one factor where two are needed: what sets up the second. */
+    oneFactor?: boolean;
     /** OpenAPI 3.1 of a standard's address, written by hand of its module; a part of /api/openapi.json. */
     describe?: () => unknown;
   }
@@ -31,6 +41,12 @@ export interface HttpOptions {
   /** Reads the credential; anonymous when there is none, a refusal when there is a wrong one. */
   readonly authenticate: (request: FastifyRequest) => Promise<Principal | Refusal>;
   readonly authorize: (principal: Principal, action: Action) => boolean;
+  /** Hears of each decision before anything is done; what it gives back is the answer. */
+  readonly noteDecision?: (decision: { principal: Principal; action: Action; method: string; route: string; allowed: boolean }) => Refusal | null;
+  /** Whether the caller may do what asks for step-up now; without it nobody may. */
+  readonly isFresh?: (request: FastifyRequest) => boolean;
+  /** Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host are believed; nobody's unless told. */
+  readonly trustedProxies?: readonly string[];
 }
 
 const OVERLOADED_RETRY_AFTER_S = 1;
@@ -48,11 +64,13 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
     requestTimeout: 120_000,
     return503OnClosing: true,
     forceCloseConnections: true,
+    trustProxy: options.trustedProxies !== undefined && options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
   }).withTypeProvider<ZodTypeProvider>();
   http.setValidatorCompiler(validatorCompiler);
   http.setSerializerCompiler(serializerCompiler);
   await http.register(cookie);
   http.decorateRequest('principal');
+  cutRevoked(http, options);
 
   http.addHook('onRoute', (route) => {
     if (route.method !== 'HEAD' && route.config?.action === undefined) throw new Error(`route ${String(route.method)} ${route.url} names no action`);
@@ -70,8 +88,14 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
     }
     request.principal = principal;
     if (action === undefined) return; // no route matched: the not-found handler answers
-    if (!options.authorize(principal, action)) {
+    const allowed = options.authorize(principal, action);
+    const unnoted = options.noteDecision?.({ principal, action, method: request.method, route: request.routeOptions.url ?? '', allowed });
+    if (unnoted) throw new Refused(unnoted);
+    if (!allowed) {
       throw new Refused(principal.kind === 'anonymous' ? { code: 'auth.required', detail: 'No session and no bearer token came with the request.' } : { code: 'auth.forbidden', detail: `Your position does not include ${action}.` });
+    }
+    if (request.routeOptions.config.stepUp === true && options.isFresh?.(request) !== true) {
+      throw new Refused({ code: 'auth.step-up-needed', detail: 'The last proof of who you are is older than five minutes.' });
     }
   });
   http.setErrorHandler((error, request, reply) => sendProblem(error as FastifyError, request, reply));
@@ -79,6 +103,7 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
     reply.header('x-content-type-options', 'nosniff');
     reply.header('referrer-policy', 'same-origin'); // no-referrer would make browsers send Origin: null with forms (Fetch §3.2.2)
     reply.header('cross-origin-opener-policy', 'same-origin');
+    if (!reply.hasHeader('access-control-allow-origin')) reply.header('cross-origin-resource-policy', 'same-origin');
     reply.header('x-frame-options', 'DENY');
     if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
     if (request.principal?.kind === 'person' && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
@@ -86,7 +111,34 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
   return http;
 }
 
-const CONTENT_SECURITY_POLICY = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'";
+/** Lasting responses by who opened them. Bounded by the limit of live connections. */
+function cutRevoked(http: Http, { authenticate, authorize, logger }: HttpOptions): void {
+  const held = new Map<string, Map<ServerResponse, FastifyRequest>>();
+  http.decorateRequest('cutWhenRevoked', function cutWhenRevoked(this: FastifyRequest, response: ServerResponse) {
+    const { id } = this.principal;
+    if (response.destroyed) return;
+    held.set(id, (held.get(id) ?? new Map<ServerResponse, FastifyRequest>()).set(response, this));
+    response.once('close', () => {
+      const own = held.get(id);
+      if (own?.delete(response) === true && own.size === 0) held.delete(id);
+    });
+    void http.cutRevoked(id); // it may have happened since the request was let in
+  });
+  http.decorate('cutRevoked', async (principalId: string) => {
+    for (const [response, request] of [...(held.get(principalId) ?? [])]) {
+      try {
+        const principal = await authenticate(request);
+        const action = request.routeOptions.config.action;
+        if (!('code' in principal) && principal.id === principalId && action !== undefined && authorize(principal, action)) continue;
+      } catch (error) {
+        logger.warn({ err: error }, 'a lasting connection is ended, because its credential could not be checked');
+      }
+      response.destroy();
+    }
+  });
+}
+
+const CONTENT_SECURITY_POLICY = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /**
  * What an error means to the caller: refusals as they are, parser and schema errors of the framework as refusals.

@@ -21,6 +21,8 @@ export interface OutgoingRequest {
   readonly max_bytes: number;
   /** For the whole exchange; 20 s unless told. */
   readonly timeout_ms?: number;
+  /** Value of the Authorization header (RFC 9110 §11.6.2). */
+  readonly authorization?: string | undefined;
   /** Sent as If-None-Match and If-Modified-Since (RFC 9110 §13.1). */
   readonly known?: Validators;
 }
@@ -38,15 +40,24 @@ export interface OutgoingAnswer {
   readonly validators: Validators;
 }
 
+/** A POST; its answer is given whatever its status, and no redirect is followed. */
+export interface OutgoingPost extends Omit<OutgoingRequest, 'known'> {
+  readonly content: { readonly type: string; readonly body: string };
+}
+
 /** The one way out of this server over HTTP. */
 export interface Outgoing {
   /** Null when the address may be called; else why not, with the cure. */
   check(url: string): Refusal | null;
   /** Throws `Refused` when the address may not be called, or the answer is late, too long, not 2xx or not readable. */
   get(url: string, request: OutgoingRequest): Promise<OutgoingAnswer>;
+  /** Throws `Refused` when the address may not be called, or the answer is late, too long or not readable. */
+  post(url: string, request: OutgoingPost): Promise<OutgoingAnswer>;
   /** Breaks off the calls that are under way and makes no more. */
   close(): void;
 }
+
+type Call = OutgoingRequest & Partial<Pick<OutgoingPost, 'content'>>;
 
 const TIMEOUT_MS = 20_000;
 const REDIRECTS = 5;
@@ -67,8 +78,9 @@ export function isPrivateAddress(address: string): boolean {
 }
 
 export function createOutgoing({ egress, metrics }: { egress: readonly EgressHost[]; metrics: Metrics }): Outgoing {
-  const blocked = new Counter({ name: 'clerestory_egress_blocked_total', help: 'Calls to other hosts that the egress list did not allow', registers: [metrics] });
-  const calls = new Counter({ name: 'clerestory_egress_calls_total', help: 'Calls to other hosts', labelNames: ['outcome'], registers: [metrics] });
+  // feeds and witnesses have a list each and are counted together
+  const blocked = (metrics.getSingleMetric('clerestory_egress_blocked_total') as Counter | undefined) ?? new Counter({ name: 'clerestory_egress_blocked_total', help: 'Calls to other hosts that the egress list did not allow', registers: [metrics] });
+  const calls = (metrics.getSingleMetric('clerestory_egress_calls_total') as Counter<'outcome'> | undefined) ?? new Counter({ name: 'clerestory_egress_calls_total', help: 'Calls to other hosts', labelNames: ['outcome'], registers: [metrics] });
   const allowed = new Map(egress.map((entry) => [originOf(entry.host), entry]));
 
   const find = (url: string): EgressHost | Refusal => {
@@ -82,13 +94,14 @@ export function createOutgoing({ egress, metrics }: { egress: readonly EgressHos
   };
 
   const stopping = new AbortController();
-  const follow = async (url: string, request: OutgoingRequest, deadlineMs: number, hops: number): Promise<OutgoingAnswer> => {
+  const follow = async (url: string, request: Call, deadlineMs: number, hops: number): Promise<OutgoingAnswer> => {
     const entry = find(url);
     if ('code' in entry) throw new Refused(entry);
     const response = await open(url, request, entry.private, deadlineMs, stopping.signal);
     const status = response.statusCode ?? 0;
     const { location } = response.headers;
-    if (status >= 300 && status < 400 && status !== 304 && location !== undefined) {
+    const isPost = request.content !== undefined;
+    if (!isPost && status >= 300 && status < 400 && status !== 304 && location !== undefined) {
       response.destroy();
       if (hops === 0) throw answerFault(`It redirects more than ${REDIRECTS} times.`, url);
       if (!URL.canParse(location, url)) throw answerFault('It redirects to something that is not an address.', url);
@@ -101,7 +114,7 @@ export function createOutgoing({ egress, metrics }: { egress: readonly EgressHos
       response.resume();
       return { status, contentType: '', body: Buffer.alloc(0), validators: request.known };
     }
-    if (status < 200 || status > 299) {
+    if (!isPost && (status < 200 || status > 299)) {
       response.destroy();
       throw answerFault(`It answers with status ${status}.`, url);
     }
@@ -109,23 +122,25 @@ export function createOutgoing({ egress, metrics }: { egress: readonly EgressHos
     return { status, contentType: response.headers['content-type'] ?? '', body, validators: { etag: response.headers.etag ?? null, last_modified: response.headers['last-modified'] ?? null } };
   };
 
+  const call = async (url: string, request: Call): Promise<OutgoingAnswer> => {
+    try {
+      const answer = await follow(url, request, performance.now() + (request.timeout_ms ?? TIMEOUT_MS), REDIRECTS);
+      calls.inc({ outcome: 'answered' });
+      return answer;
+    } catch (error) {
+      const code = error instanceof Refused ? error.refusals[0].code : 'fault';
+      calls.inc({ outcome: code });
+      if (code === 'feed.egress-blocked') blocked.inc();
+      throw error;
+    }
+  };
   return {
     check: (url) => {
       const entry = find(url);
       return 'code' in entry ? entry : null;
     },
-    get: async (url, request) => {
-      try {
-        const answer = await follow(url, request, performance.now() + (request.timeout_ms ?? TIMEOUT_MS), REDIRECTS);
-        calls.inc({ outcome: 'answered' });
-        return answer;
-      } catch (error) {
-        const code = error instanceof Refused ? error.refusals[0].code : 'fault';
-        calls.inc({ outcome: code });
-        if (code === 'feed.egress-blocked') blocked.inc();
-        throw error;
-      }
-    },
+    get: call,
+    post: call,
     close: () => stopping.abort(),
   };
 }
@@ -150,14 +165,14 @@ export function originOf(host: string): string {
   return url.origin;
 }
 
-function open(url: string, { accept, known }: OutgoingRequest, mayBePrivate: boolean, deadlineMs: number, signal: AbortSignal): Promise<IncomingMessage> {
+function open(url: string, { accept, authorization, known, content }: Call, mayBePrivate: boolean, deadlineMs: number, signal: AbortSignal): Promise<IncomingMessage> {
   const { hostname, protocol, host } = new URL(url);
   const literal = hostname.replace(/^\[|\]$/g, '');
   if (isIP(literal) !== 0 && !mayBePrivate && isPrivateAddress(literal)) throw new Refused(blockedBy(`${literal} lies in a private network.`, host));
   return new Promise((resolve, reject) => {
     const send = protocol === 'https:' ? requestHttps : requestHttp;
     const request = send(url, {
-      method: 'GET',
+      method: content === undefined ? 'GET' : 'POST',
       signal,
       lookup: lookupWith(mayBePrivate, host),
       maxHeaderSize: HEADER_BYTES,
@@ -166,6 +181,8 @@ function open(url: string, { accept, known }: OutgoingRequest, mayBePrivate: boo
         accept,
         'accept-encoding': 'gzip, br, deflate',
         'user-agent': 'Clerestory',
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(content === undefined ? {} : { 'content-type': content.type, 'content-length': Buffer.byteLength(content.body) }),
         ...(typeof known?.etag !== 'string' ? {} : { 'if-none-match': known.etag }),
         ...(typeof known?.last_modified !== 'string' ? {} : { 'if-modified-since': known.last_modified }),
       },
@@ -188,7 +205,7 @@ function open(url: string, { accept, known }: OutgoingRequest, mayBePrivate: boo
       clearTimeout(timer);
       reject(awayFault('The connection was closed without an answer.', url));
     });
-    request.end();
+    request.end(content?.body);
   });
 }
 

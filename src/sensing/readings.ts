@@ -67,6 +67,7 @@ export interface Readings {
   mqttUrl(): string | undefined;
   /** Ends the MQTT connections of a device. */
   disconnectDevice(deviceId: string): void;
+  disconnectPrincipal(principalId: string): void;
   /** Resolves when every change that was noted is in memory. */
   settled(): Promise<void>;
   /** What the landing page of /v1.1 says of this side. */
@@ -158,14 +159,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
   const writers = Array.from({ length: WRITERS }, (_, number) => openWriter({ handle, ids, logger, name: `${processName}-${String(number)}`, isShared: () => deps.peers?.areThere() ?? false }));
   const journal = createJournal({ writers, partitions, logger, onCommitted, queue_rows: LIMITS.ingest_queue_rows, batch_rows: LIMITS.ingest_batch_rows, ack_timeout_ms: ACK_TIMEOUT_MS, refusal: () => deps.peers?.refusal() ?? null });
   const ingest = accountDevices(createIngest({ directory, journal, gate, purposes, clock, metrics, createInline: deps.createInline ?? (async () => refuse('http.not-implemented', 'Observations bring no new entities here.')) }), (pseudonym) => deps.noteUnknownSender?.(pseudonym));
-  new Gauge({
-    name: 'clerestory_ingest_queue_rows',
-    help: 'Observations that wait for their commit',
-    registers: [metrics],
-    collect() {
-      this.set(journal.queuedRows);
-    },
-  });
+  measureQueue(metrics, () => journal.queuedRows);
 
   // deleted observations may have been the newest: memory is read again
   let reloading: Promise<void> | undefined;
@@ -176,6 +170,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
       .finally(() => (reloading = undefined));
   };
 
+  const mayShow = (id: number): boolean => isShown(directory.streams.get(id), purposes);
   const noteEntityChange = (change: EntityChange): void => {
     if (change.set === 'Observations') reload();
     else directory.noteChange(change);
@@ -242,10 +237,10 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
       readers.add(handleBatch);
       return () => readers.delete(handleBatch);
     },
-    latest: (id) => directory.streams.get(id)?.latest,
-    latestAt: (atMs) => readLatestAt(handle.db, [...directory.streams.keys()], atMs),
-    readSeries: (id, fromMs, toMs, limit) => readSeries(handle.db, id, fromMs, toMs, limit),
-    readHistory: (streamIds, fromMs, toMs) => readHistory(handle, streamIds, fromMs, toMs, LIMITS.future_ms),
+    latest: (id) => (mayShow(id) ? directory.streams.get(id)?.latest : undefined),
+    latestAt: (atMs) => readLatestAt(handle.db, [...directory.streams.keys()].filter(mayShow), atMs),
+    readSeries: (id, fromMs, toMs, limit) => (mayShow(id) ? readSeries(handle.db, id, fromMs, toMs, limit) : Promise.resolve([])),
+    readHistory: (streamIds, fromMs, toMs) => readHistory(handle, streamIds.filter(mayShow), fromMs, toMs, LIMITS.future_ms),
     registerRoutes: async (on, render) => {
       http = on;
       on.addHook('preClose', async () => mqtt?.broker.closeWebSockets()); // the HTTP server waits for its sockets
@@ -260,6 +255,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
     },
     mqttUrl: () => mqttUrls[0],
     disconnectDevice: (deviceId) => mqtt?.broker.disconnectDevice(deviceId),
+    disconnectPrincipal: (principalId) => mqtt?.broker.disconnectPrincipal(principalId),
     settled: () => directory.settled(),
     serverSettings: () => ({
       conformance: mqttUrls.length > 0 ? [DATA_ARRAY, CREATE_BY_MQTT, RECEIVE_BY_MQTT] : [DATA_ARRAY],
@@ -275,6 +271,22 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
       for (const writer of writers) await writer.close();
     },
   };
+}
+
+/** Readings whose purpose has ended are shown to nobody, also before they are deleted. */
+function isShown(stream: Stream | undefined, purposes: ReadingsDeps['purposes']): boolean {
+  return stream === undefined || purposes.get(stream.info.purpose) === undefined || purposes.live(stream.info.purpose);
+}
+
+function measureQueue(metrics: Metrics, queuedRows: () => number): void {
+  new Gauge({
+    name: 'clerestory_ingest_queue_rows',
+    help: 'Observations that wait for their commit',
+    registers: [metrics],
+    collect() {
+      this.set(queuedRows());
+    },
+  });
 }
 
 function mqttUrlsOf(publicUrl: string, port: number, overWebSocket: boolean): string[] {

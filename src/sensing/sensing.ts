@@ -1,6 +1,6 @@
 import type { FeedHealth } from '../contracts/feed.ts';
 import type { Reading, StreamInfo } from '../contracts/reading.ts';
-import type { Random } from '../kernel/index.ts';
+import type { Random, Refusal } from '../kernel/index.ts';
 import type { Bus, Http } from '../platform/index.ts';
 import { createCsvImports } from './adapters/csv/import.ts';
 import { registerCsvImportRoutes } from './adapters/csv/import-routes.ts';
@@ -20,7 +20,7 @@ export interface SensingDeps extends Omit<ReadingsDeps, 'peers'> {
   readonly bus: Bus;
   /** Name of this process, when others may share the work on the same database. */
   readonly sharedAs?: string;
-  readonly purposes: Trust['purposes'];
+  readonly purposes: Pick<Trust['purposes'], 'get' | 'live' | 'all'>;
   /** Without it no device has a credential of its own. */
   readonly devices?: { readonly tokens: Trust['deviceTokens']; readonly random: Random };
   /** Feeds of the city and the codecs of their devices; without it there are none. */
@@ -49,10 +49,17 @@ export interface Sensing {
   registerRoutes(http: Http): Promise<void>;
   /** Opens MQTT, also over WebSocket at /mqtt of the HTTP server that `registerRoutes` got. */
   startMqtt(options: { host: string; port: number }): Promise<{ port: number }>;
+  /** Ends the MQTT connections of a token that was revoked. */
+  disconnectPrincipal(principalId: string): void;
   /** Readings stored since the start, and their rate over the last minute by kind of place. */
   ingestStats(): { admitted: number; perPlaceKind: ReadonlyMap<string, { perMinute: number }> };
   /** Stops taking readings; those that were taken are durable when it returns. */
   close(): Promise<void>;
+}
+
+/** A purpose that the register does not have is no reason: what stands under it came before. */
+function refusalOf(purposes: Pick<Trust['purposes'], 'get' | 'live'>, purpose: string): Refusal | null {
+  return purposes.get(purpose) === undefined || purposes.live(purpose) ? null : { code: 'purpose.expired', detail: `The purpose ${purpose} has ended or not begun.` };
 }
 
 /** Joins readings and entities. */
@@ -91,7 +98,7 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
     registerRoutes: async (http) => {
       await readings.registerRoutes(http, (row) => entities.renderObservation(row));
       await entities.registerEntityRoutes(http);
-      registerHistoryRoutes(http, { history: readings.history, handle, streams: () => readings.streams(), latest: (id) => readings.latest(id), clock });
+      registerHistoryRoutes(http, { history: readings.history, handle, streams: () => readings.streams(), latest: (id) => readings.latest(id), clock, refusalOf: (purpose) => refusalOf(purposes, purpose) });
       const changeSets = { handle, tell: entities.tell, ...readings.changeSets };
       for (const root of [API_1_1.root, API_2_0.root]) await registerBatchRoutes(http, root, { publicUrl, changeSets });
       await registerCsvImportRoutes(http, { imports, logger: deps.logger });
@@ -108,6 +115,7 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
       });
     },
     startMqtt: (options) => readings.startMqtt(options, [entities.mqttApi(), entities.mqttApi20()], (principal, topic, payload) => feeds?.takeFromTopic(topic, payload, principal) ?? Promise.resolve(false)),
+    disconnectPrincipal: (principalId) => readings.disconnectPrincipal(principalId),
     ingestStats: () => readings.ingestStats(),
     close: async () => {
       await feeds?.close();

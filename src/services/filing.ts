@@ -7,6 +7,7 @@ import { inLanguage, type Catalogue, type Service } from './catalogue.ts';
 import type { HashSecret, TrustDoor } from './doors.ts';
 import type { Location } from './location.ts';
 import { pointOf, type RequestRow, type RequestStore } from './request-store.ts';
+import { partWords, sealContact, sealWords } from './words-of-residents.ts';
 import { WORDS } from './words.ts';
 
 /** A checked report, from whichever door it came. */
@@ -14,6 +15,7 @@ export interface Report {
   readonly service: Service;
   readonly language: Language;
   readonly source: 'portal' | 'georeport';
+  /** The resident's words; sealed, like free-text answers. */
   readonly description: string;
   readonly answers: Answers;
   readonly location: Location;
@@ -44,17 +46,19 @@ export interface FilingDeps {
   readonly followUpUrl: (token: string) => string;
 }
 
-const TOKENS_PER_REQUEST_MAX = 5;
-
-/** Files the report in one transaction: request, history, sealed contact and the event `request.filed`, all or nothing. */
+/** Files the report in one transaction: request, history, sealed words and contact, and the event `request.filed`, all or nothing. */
 export async function fileReport(deps: FilingDeps, report: Report): Promise<Result<Receipt>> {
   const { store, clock, random, hashSecret } = deps;
-  const token = newSecret(random);
-  const tokenHash = hashSecret(token);
+  const over = deps.trust.purposes?.refusalOf(report.service.purpose) ?? null;
+  if (over !== null) return { ok: false, refusal: over };
+  const { blinding } = deps.trust.looks;
+  // from the sender's key, when there is one, so that a repeated send gets the same link; the link itself is not kept
+  const token = report.idempotencyKey === '' ? newSecret(random) : blinding.secretFor(report.idempotencyKey);
   const notice = WORDS[report.language].receipt(deps.followUpUrl(token));
-  const idempotencyHash = report.idempotencyKey === '' ? null : hashSecret(report.idempotencyKey);
-  // without the contact data: not even a hash of it is kept
-  const fingerprint = idempotencyHash === null ? null : hashSecret(JSON.stringify([report.service.code, report.description, report.answers, report.location.point, report.location.address]));
+  const idempotencyHash = report.idempotencyKey === '' ? null : blinding.mac('idempotency', report.idempotencyKey);
+  // without the contact data, and keyed: nobody tries out texts on it
+  const fingerprint = idempotencyHash === null ? null : blinding.mac('fingerprint', JSON.stringify([report.service.code, report.description, report.answers, report.location.point, report.location.address]));
+  const { structured, words } = partWords(report.service, report.description, report.answers);
 
   const receipt = await store.inTransaction<Result<Receipt>>(async (trx) => {
     await store.lockFiling(trx);
@@ -62,9 +66,6 @@ export async function fileReport(deps: FilingDeps, report: Report): Promise<Resu
     const known = idempotencyHash === null ? undefined : await store.findByIdempotency(trx, idempotencyHash);
     if (known) {
       if (known.fingerprint !== fingerprint) return refuse('http.conflict', 'This idempotency_key was used for another report.', 'idempotency_key');
-      if ((await store.countTokens(trx, known.id)) >= TOKENS_PER_REQUEST_MAX) return refuse('http.conflict', 'This report was sent too often.', 'idempotency_key');
-      // the first secret is not kept, so a repeated send gets one more of its own
-      await store.addToken(trx, known.id, tokenHash, filedAt);
       return ok({ requestId: known.id, token, notice, repeated: true });
     }
     const id = newId('req', filedAt.getTime(), random);
@@ -79,8 +80,9 @@ export async function fileReport(deps: FilingDeps, report: Report): Promise<Resu
         state: 'received',
         language: report.language,
         source: report.source,
-        description: report.description,
-        attributes: report.answers,
+        description: '',
+        attributes: structured,
+        word_fields: Object.keys(words),
         address: location.address,
         address_id: location.addressId,
         lon: location.point[0],
@@ -95,26 +97,28 @@ export async function fileReport(deps: FilingDeps, report: Report): Promise<Resu
         idempotency_hash: idempotencyHash,
         fingerprint,
       },
-      tokenHash,
+      hashSecret(token),
     );
-    if (contactFields.length > 0) await deps.trust.cases.seal(trx, id, 'contact', contact);
-    await deps.bus.publish(trx, 'request.filed', id, filedOf(deps.catalogue, service, { id, ...report, address: location.address, point: location.point, filedMs: filedAt.getTime() }));
+    await sealWords(deps.trust, trx, id, words, token);
+    await sealContact(deps.trust, trx, id, contact, token);
+    await deps.bus.publish(trx, 'request.filed', id, filedOf(deps.catalogue, service, { id, answers: structured, hasWords: Object.keys(words).length > 0, language: report.language, address: location.address, point: location.point, filedMs: filedAt.getTime() }));
     return ok({ requestId: id, token, notice, repeated: false });
   });
   if (receipt.ok && !receipt.value.repeated) deps.filed.inc({ service: report.service.code, source: report.source });
   return receipt;
 }
 
-/** The room reads the names and questions in the city's first language, whatever the resident's; the resident's own words stay. */
-function filedOf({ defaultLanguage }: Catalogue, service: Service, request: { id: string; description: string; answers: Answers; language: Language; address: string; point: readonly [number, number]; filedMs: number }): RequestFiled {
-  const answers = showAnswers(service, request.answers, defaultLanguage, true).map(({ question, answer }) => `${question} ${answer}`);
+/** The room reads the names and questions in the city's first language, whatever the resident's; the resident's words stay sealed. */
+function filedOf({ defaultLanguage }: Catalogue, service: Service, request: { id: string; answers: Answers; hasWords: boolean; language: Language; address: string; point: readonly [number, number]; filedMs: number }): RequestFiled {
+  const answers = showAnswers(service, request.answers, defaultLanguage, false).map(({ question, answer }) => `${question} ${answer}`);
   return RequestFiled.parse({
     requestId: request.id,
     serviceCode: service.code,
     serviceName: inLanguage(service.name, defaultLanguage),
     severity: service.severity,
     playbook: service.playbook,
-    description: [request.description, ...answers].filter((line) => line !== '').join('\n'),
+    description: answers.join('\n'),
+    hasWords: request.hasWords,
     language: request.language,
     address: request.address,
     point: [...request.point],
@@ -127,5 +131,5 @@ function filedOf({ defaultLanguage }: Catalogue, service: Service, request: { id
 export function filedOfRow(catalogue: Catalogue, row: RequestRow): RequestFiled | null {
   const service = catalogue.byCode(row.service_code);
   if (service === undefined) return null;
-  return filedOf(catalogue, service, { id: row.id, description: row.description, answers: row.attributes, language: row.language as Language, address: row.address, point: pointOf(row), filedMs: row.filed_at.getTime() });
+  return filedOf(catalogue, service, { id: row.id, answers: row.attributes, hasWords: row.word_fields.length > 0, language: row.language as Language, address: row.address, point: pointOf(row), filedMs: row.filed_at.getTime() });
 }

@@ -1,6 +1,8 @@
 import { unwrap, type Bounds, type Clock, type Random } from '../kernel/index.ts';
 import { Counter, type Bus, type DatabaseHandle, type Http, type Logger, type Metrics } from '../platform/index.ts';
+import { registerAccess, type AccessDoor } from './access-routes.ts';
 import { EMPTY_CATALOGUE, parseCatalogue } from './catalogue.ts';
+import { sealClearWords } from './clear-words.ts';
 import type { HashSecret, TrustDoor } from './doors.ts';
 import type { FilingDeps } from './filing.ts';
 import { registerGazetteer } from './gazetteer-routes.ts';
@@ -9,7 +11,9 @@ import { registerGeoReport } from './georeport/routes.ts';
 import { registerPortal } from './portal-routes.ts';
 import { applyIncidentChange } from './progress.ts';
 import { createRequestStore } from './request-store.ts';
+import { registerSealedLooks } from './sealed-look-routes.ts';
 import { registerStaff } from './staff-routes.ts';
+import { registerWords } from './words-routes.ts';
 
 export interface ServicesDeps {
   readonly handle: DatabaseHandle;
@@ -18,7 +22,9 @@ export interface ServicesDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly trust: TrustDoor;
+  readonly trust: TrustDoor & AccessDoor;
+  /** As it stands in the files that residents keep. */
+  readonly cityName?: string;
   readonly hashSecret: HashSecret;
   /** Text of services.yaml; null for a city without a catalogue. */
   readonly servicesYaml: string | null;
@@ -33,6 +39,8 @@ export interface ServicesDeps {
 }
 
 export interface Services {
+  /** The services that residents may ask for, with the purpose of each. */
+  offered(): readonly { readonly id: string; readonly purpose: string }[];
   registerRoutes(http: Http): Promise<void>;
   close(): Promise<void>;
 }
@@ -45,6 +53,7 @@ export async function createServices(deps: ServicesDeps): Promise<Services> {
   const catalogue = deps.servicesYaml === null ? EMPTY_CATALOGUE : unwrap(parseCatalogue(deps.servicesYaml));
   const gazetteer = await loadGazetteer(typeof deps.gazetteerNdjson === 'string' ? deps.gazetteerNdjson.split('\n') : (deps.gazetteerNdjson ?? []));
   const store = createRequestStore(handle);
+  await sealClearWords({ store, catalogue, trust, logger });
   const wholeSecond = new Date(Math.floor(clock.nowMs() / 1_000) * 1_000);
   const changeset = await store.catalogueSince(hashSecret(deps.servicesYaml ?? ''), wholeSecond);
   const publicUrl = deps.publicUrl.replace(/\/+$/, '');
@@ -55,11 +64,15 @@ export async function createServices(deps: ServicesDeps): Promise<Services> {
   const shared = { ...filing, gazetteer, bounds: deps.bounds ?? null, ratePerMinute };
 
   return {
+    offered: () => catalogue.services.map(({ code, purpose }) => ({ id: code, purpose })),
     registerRoutes: async (http) => {
       await registerGeoReport(http, { ...shared, changeset, logger, metrics, publicUrl });
       await registerPortal(http, shared);
+      await registerAccess(http, { store, trust, clock, hashSecret, cityName: deps.cityName ?? '', ratePerMinute });
       await registerGazetteer(http, shared);
       registerStaff(http, { store, catalogue, trust, clock });
+      registerWords(http, { store, catalogue, trust, clock });
+      registerSealedLooks(http, { store, catalogue, trust, clock });
     },
     close: async () => stop(),
   };

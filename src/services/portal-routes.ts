@@ -14,6 +14,7 @@ import { reopenRequest } from './progress.ts';
 import { noteText, publicViewOf } from './public-view.ts';
 import { REOPEN_MS } from './request.ts';
 import { pointOf, type RequestRow } from './request-store.ts';
+import { answersIn, readOwnWords, reopeningRecord } from './words-of-residents.ts';
 
 export interface PortalDeps extends FilingDeps {
   readonly gazetteer: Gazetteer;
@@ -45,14 +46,14 @@ export async function registerPortal(http: Http, deps: PortalDeps): Promise<void
     scope.get('/api/portal/requests/:token', { config: reading, schema: { params: z.object({ token: z.string() }), querystring: z.object({ language: Language.optional() }), response: { 200: PortalRequest } } }, async (request, reply) => {
       const row = await findByToken(deps, request.params.token);
       reply.header('cache-control', 'no-store');
-      return portalRequestOf(deps, row, request.query.language);
+      return portalRequestOf(deps, row, request.params.token, request.query.language);
     });
 
     scope.post('/api/portal/requests/:token/reopen', { config: writing, schema: { params: z.object({ token: z.string() }), body: PortalReopen, response: { 200: PortalRequest } } }, async (request, reply) => {
       const { id } = await findByToken(deps, request.params.token);
       unwrap(await reopenRequest(deps, id, cleanText(request.body.reason)));
       reply.header('cache-control', 'no-store');
-      return portalRequestOf(deps, await findByToken(deps, request.params.token), undefined);
+      return portalRequestOf(deps, await findByToken(deps, request.params.token), request.params.token, undefined);
     });
 
     scope.get(
@@ -105,16 +106,17 @@ async function findByToken(deps: PortalDeps, token: string): Promise<RequestRow>
   return row;
 }
 
-async function portalRequestOf(deps: PortalDeps, row: RequestRow, asked: Language | undefined): Promise<PortalRequest> {
+async function portalRequestOf(deps: PortalDeps, row: RequestRow, token: string, asked: Language | undefined): Promise<PortalRequest> {
   const filedIn = deps.catalogue.languages.find((each) => each === row.language) ?? deps.catalogue.defaultLanguage;
   const language = asked ?? filedIn;
   const [notes, looks] = await Promise.all([deps.store.notesOf([row.id]), deps.trust.cases.looksOf(row.id)]);
+  const own = unwrap(await readOwnWords(deps.trust, row, notes, token));
   const service = deps.catalogue.byCode(row.service_code);
   const reopenUntilMs = row.closed_at === null ? 0 : row.closed_at.getTime() + REOPEN_MS;
   return {
     requestId: row.id,
     serviceName: service === undefined ? row.service_code : inLanguage(service.name, language),
-    description: row.description,
+    description: own.words['description'] ?? '',
     address: row.address,
     point: [...pointOf(row)],
     language: filedIn,
@@ -124,10 +126,11 @@ async function portalRequestOf(deps: PortalDeps, row: RequestRow, asked: Languag
     expectedAt: row.expected_at?.toISOString() ?? null,
     outcome: row.outcome,
     sentence: row.sentence,
-    timeline: notes.map((note) => ({ at: note.at.toISOString(), state: note.state, text: noteText(note, language, true) })),
+    timeline: notes.map((note) => ({ at: note.at.toISOString(), state: note.state, text: noteText(note, language, note.kind === 'reopened_by_resident' ? (own.reasons.get(note.seq) ?? '') : undefined) })),
     contact: row.contact_fields,
+    words: [...row.word_fields, ...notes.filter(({ sealed }) => sealed).map(({ seq }) => reopeningRecord(seq))],
     looks,
-    answers: showAnswers(service, row.attributes, language, true).map(({ question, answer }) => ({ question, answer })),
+    answers: showAnswers(service, { ...row.attributes, ...answersIn(own.words) }, language, true).map(({ question, answer }) => ({ question, answer })),
     reopenUntil: reopenUntilMs >= deps.clock.nowMs() ? isoOf(reopenUntilMs) : null,
   };
 }

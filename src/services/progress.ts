@@ -3,16 +3,20 @@ import type { RequestReopened } from '../contracts/request.ts';
 import { isoOf, ok, refuse, type Clock, type Result } from '../kernel/index.ts';
 import type { Bus, BusEvent } from '../platform/index.ts';
 import type { Catalogue } from './catalogue.ts';
+import type { Answers } from './answers.ts';
+import type { TrustDoor } from './doors.ts';
 import { cleanText } from './field-text.ts';
 import { filedOfRow } from './filing.ts';
 import { close, reopenByResident, stepOf } from './request.ts';
 import type { RequestRow, RequestStore } from './request-store.ts';
+import { sealReopening } from './words-of-residents.ts';
 
 interface ProgressDeps {
   readonly store: RequestStore;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly catalogue: Catalogue;
+  readonly trust: Pick<TrustDoor, 'cases' | 'looks'>;
 }
 
 /**
@@ -45,7 +49,7 @@ export async function declineRequest(deps: Pick<ProgressDeps, 'store' | 'clock'>
   });
 }
 
-/** The resident says within 14 days of closing that it is not done; the room learns it by `request.reopened`. */
+/** The resident says within 14 days of closing that it is not done; the room learns it by `request.reopened`, and reads why with a look. */
 export async function reopenRequest(deps: ProgressDeps, id: string, reason: string): Promise<Result<RequestRow>> {
   return deps.store.inTransaction(async (trx) => {
     const request = await deps.store.lock(trx, id);
@@ -55,19 +59,20 @@ export async function reopenRequest(deps: ProgressDeps, id: string, reason: stri
     if (!step.ok) return step;
     const report = filedOfRow(deps.catalogue, request);
     if (report === null) return refuse('request.act-not-allowed', 'The city no longer offers this service; please file a new report.');
-    await deps.store.change(trx, request, { state: step.value.state, kind: 'reopened_by_resident', outcome: null, sentence: reason }, new Date(nowMs));
-    const reopened: RequestReopened = { report, reason, incidentId: request.incident_id, at: isoOf(nowMs) };
+    const seq = await deps.store.change(trx, request, { state: step.value.state, kind: 'reopened_by_resident', outcome: null, sentence: null, sealed: true }, new Date(nowMs));
+    await sealReopening(deps.trust, trx, id, seq, reason);
+    const reopened: RequestReopened = { report: { ...report, hasWords: true }, incidentId: request.incident_id, at: isoOf(nowMs) };
     await deps.bus.publish(trx, 'request.reopened', id, reopened);
     return ok(request);
   });
 }
 
-/** Releases the texts to the public, as they are or as edited, or takes them back. */
-export async function publishRequest(deps: Pick<ProgressDeps, 'store' | 'clock'>, id: string, published: boolean, description: string | undefined): Promise<Result<null>> {
+/** Releases texts to the public, or takes them back with null. */
+export async function publishRequest(deps: Pick<ProgressDeps, 'store' | 'clock'>, id: string, text: { description: string; answers: Answers | null } | null): Promise<Result<null>> {
   return deps.store.inTransaction(async (trx) => {
     const request = await deps.store.lock(trx, id);
     if (request === undefined) return refuse('request.not-found', 'There is no request of this id.', 'id');
-    await deps.store.publish(trx, id, published, published ? cleanText(description ?? request.description) : null, new Date(deps.clock.nowMs()));
+    await deps.store.publish(trx, id, text !== null, text === null ? { description: null, answers: null } : { description: cleanText(text.description), answers: text.answers }, new Date(deps.clock.nowMs()));
     return ok(null);
   });
 }

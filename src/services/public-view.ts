@@ -5,7 +5,7 @@ import { inLanguage, type Catalogue } from './catalogue.ts';
 import type { NoteRow, RequestRow } from './request-store.ts';
 import { WORDS } from './words.ts';
 
-/** What everybody may read of a request. There is no way from here to contact data: the store does not hold any. */
+/** What everybody may read of a request. There is no way from here to contact data or unreleased words: the store does not hold any. */
 export interface PublicView {
   readonly serviceName: string;
   readonly description: string | null;
@@ -27,7 +27,7 @@ export function publicViewOf(catalogue: Catalogue, row: RequestRow, language: La
     addressId: exact ? row.address_id : null,
     point: [row.public_lon, row.public_lat],
     statusNotes: statusNotesOf(row, language),
-    answers: showAnswers(service, row.attributes, language, row.published),
+    answers: showAnswers(service, { ...row.attributes, ...(row.published ? row.public_answers : null) }, language, row.published),
   };
 }
 
@@ -37,11 +37,11 @@ export function statusNotesOf(row: Pick<RequestRow, 'state' | 'outcome' | 'sente
   return row.outcome === null ? words.states[row.state] : `${words.outcomes[row.outcome]} ${row.sentence ?? ''}`.trim();
 }
 
-/** One entry of the history in words. `forResident` also gives the reason that the resident wrote. */
-export function noteText(note: NoteRow, language: Language, forResident: boolean): string {
+/** One entry of the history in words. `reason`: what the resident wrote when reopening, on the resident's own page; absent everywhere else. */
+export function noteText(note: NoteRow, language: Language, reason?: string): string {
   const words = WORDS[language];
   if (note.kind === 'closed') return statusNotesOf(note, language);
   if (note.kind === 'reopened_by_city') return words.reopenedByCity;
-  if (note.kind === 'reopened_by_resident') return forResident ? `${words.reopenedByResident} ${note.sentence ?? ''}` : words.states.received;
+  if (note.kind === 'reopened_by_resident') return reason === undefined ? words.states.received : `${words.reopenedByResident} ${reason}`.trim();
   return words.states[note.state];
 }

@@ -12,8 +12,14 @@ interface RequestTable {
   state: RequestState;
   language: string;
   source: 'portal' | 'georeport';
+  /** Empty: words are sealed. */
   description: string;
+  /** Structured answers. */
   attributes: JSONColumnType<Answers>;
+  word_fields: ColumnType<string[], string[], string[]>;
+  public_answers: JSONColumnType<Answers> | null;
+  /** False for rows of before words were sealed, until the next start. */
+  parted: ColumnType<boolean, boolean, boolean>;
   address: string;
   address_id: string | null;
   lon: number;
@@ -46,7 +52,9 @@ interface NoteTable {
   state: RequestState;
   kind: 'filed' | 'progress' | 'closed' | 'reopened_by_city' | 'reopened_by_resident';
   outcome: Outcome | null;
+  /** Null when it is a resident's: then it stands sealed. */
   sentence: string | null;
+  sealed: boolean;
 }
 export type NoteRow = Selectable<NoteTable>;
 
@@ -58,7 +66,7 @@ type RequestTables = {
   catalogue_version: { hash: string; since: Date };
 };
 
-export type NewRequest = Omit<RequestRow, 'seq' | 'published' | 'public_description' | 'outcome' | 'sentence' | 'updated_at' | 'closed_at' | 'incident_id' | 'incident_number' | 'applied_seq'>;
+export type NewRequest = Omit<RequestRow, 'seq' | 'published' | 'public_description' | 'public_answers' | 'outcome' | 'sentence' | 'updated_at' | 'closed_at' | 'incident_id' | 'incident_number' | 'applied_seq' | 'parted'>;
 
 /** What a public list asks for; every bound is inclusive and every part optional. */
 export interface PublicFilter {
@@ -95,8 +103,10 @@ export interface Change {
   readonly state: RequestState;
   readonly kind: NoteRow['kind'];
   readonly outcome: Outcome | null;
-  /** The closing sentence, or the reason of a reopening. */
+  /** The closing sentence. */
   readonly sentence: string | null;
+  /** Whether a sentence of a resident stands sealed for it. */
+  readonly sealed?: boolean;
 }
 
 const FILING_LOCK = 7_305_001;
@@ -113,19 +123,14 @@ export function createRequestStore(handle: DatabaseHandle) {
     lockFiling: async (trx: Trx): Promise<void> => void (await sql`select pg_advisory_xact_lock(${FILING_LOCK})`.execute(trx)),
 
     insert: async (trx: Trx, request: NewRequest, tokenHash: string): Promise<void> => {
-      const { contact_fields, attributes, ...rest } = request;
+      const { contact_fields, word_fields, attributes, ...rest } = request;
       await on(trx)
         .insertInto('request')
-        .values({ ...rest, contact_fields: [...contact_fields], attributes: JSON.stringify(attributes), updated_at: request.filed_at, public_description: null, outcome: null, sentence: null, closed_at: null, incident_id: null, incident_number: null })
+        .values({ ...rest, contact_fields: [...contact_fields], word_fields: [...word_fields], attributes: JSON.stringify(attributes), updated_at: request.filed_at, public_description: null, public_answers: null, parted: true, outcome: null, sentence: null, closed_at: null, incident_id: null, incident_number: null })
         .execute();
-      await on(trx).insertInto('request_note').values({ request_id: request.id, seq: 1, at: request.filed_at, state: request.state, kind: 'filed', outcome: null, sentence: null }).execute();
+      await on(trx).insertInto('request_note').values({ request_id: request.id, seq: 1, at: request.filed_at, state: request.state, kind: 'filed', outcome: null, sentence: null, sealed: false }).execute();
       await on(trx).insertInto('request_token').values({ token_hash: tokenHash, request_id: request.id, made_at: request.filed_at }).execute();
     },
-
-    addToken: async (trx: Trx, requestId: string, tokenHash: string, at: Date): Promise<void> => void (await on(trx).insertInto('request_token').values({ token_hash: tokenHash, request_id: requestId, made_at: at }).execute()),
-
-    countTokens: async (trx: Trx, requestId: string): Promise<number> =>
-      (await on(trx).selectFrom('request_token').select(({ fn }) => fn.countAll<number>().as('n')).where('request_id', '=', requestId).executeTakeFirstOrThrow()).n,
 
     findByIdempotency: (trx: Trx, hash: string): Promise<RequestRow | undefined> => on(trx).selectFrom('request').selectAll().where('idempotency_hash', '=', hash).executeTakeFirst(),
 
@@ -136,8 +141,8 @@ export function createRequestStore(handle: DatabaseHandle) {
 
     lock: (trx: Trx, id: string): Promise<RequestRow | undefined> => on(trx).selectFrom('request').selectAll().where('id', '=', id).forUpdate().executeTakeFirst(),
 
-    /** Moves the request and writes its history. The table itself refuses a closed state without outcome and sentence. */
-    change: async (trx: Trx, request: RequestRow, change: Change, at: Date): Promise<void> => {
+    /** Moves the request and writes its history; gives the number of the new entry. The table itself refuses a closed state without outcome and sentence. */
+    change: async (trx: Trx, request: RequestRow, change: Change, at: Date): Promise<number> => {
       const closing = change.kind === 'closed';
       await on(trx)
         .updateTable('request')
@@ -145,14 +150,16 @@ export function createRequestStore(handle: DatabaseHandle) {
         .where('id', '=', request.id)
         .execute();
       const last = await on(trx).selectFrom('request_note').select(({ fn }) => fn.max('seq').as('seq')).where('request_id', '=', request.id).executeTakeFirstOrThrow();
-      await on(trx).insertInto('request_note').values({ request_id: request.id, seq: Number(last.seq) + 1, at, state: change.state, kind: change.kind, outcome: change.outcome, sentence: change.sentence }).execute();
+      const seq = Number(last.seq) + 1;
+      await on(trx).insertInto('request_note').values({ request_id: request.id, seq, at, state: change.state, kind: change.kind, outcome: change.outcome, sentence: change.sentence, sealed: change.sealed ?? false }).execute();
+      return seq;
     },
 
     setIncident: async (trx: Trx, id: string, incident: { id: string; number: number }, appliedSeq: number): Promise<void> =>
       void (await on(trx).updateTable('request').set({ incident_id: incident.id, incident_number: incident.number, applied_seq: appliedSeq }).where('id', '=', id).execute()),
 
-    publish: async (trx: Trx, id: string, published: boolean, publicDescription: string | null, at: Date): Promise<void> =>
-      void (await on(trx).updateTable('request').set({ published, public_description: publicDescription, updated_at: at }).where('id', '=', id).execute()),
+    publish: async (trx: Trx, id: string, published: boolean, text: { description: string | null; answers: Answers | null }, at: Date): Promise<void> =>
+      void (await on(trx).updateTable('request').set({ published, public_description: text.description, public_answers: text.answers === null ? null : JSON.stringify(text.answers), updated_at: at }).where('id', '=', id).execute()),
 
     notesOf: (ids: readonly string[]): Promise<NoteRow[]> =>
       ids.length === 0 ? Promise.resolve([]) : db.selectFrom('request_note').selectAll().where('request_id', 'in', [...ids]).orderBy('request_id').orderBy('seq').execute(),
@@ -184,6 +191,37 @@ export function createRequestStore(handle: DatabaseHandle) {
       return query.execute();
     },
 
+    /** Ids of rows that still hold words in the clear. */
+    listClear: (limit: number): Promise<string[]> => listClear(handle.db, limit),
+
+    listClearReasons: async (trx: Trx, id: string): Promise<{ seq: number; sentence: string }[]> => {
+      const rows = await on(trx).selectFrom('request_note').select(['seq', 'sentence']).where('request_id', '=', id).where('kind', '=', 'reopened_by_resident').where('sentence', 'is not', null).execute();
+      return rows.map(({ seq, sentence }) => ({ seq, sentence: sentence ?? '' }));
+    },
+
+    /** Blanks what was sealed in the same transaction. */
+    blank: async (trx: Trx, id: string, structured: Answers, wordFields: readonly string[], noteSeqs: readonly number[]): Promise<void> => {
+      await on(trx).updateTable('request').set({ description: '', attributes: JSON.stringify(structured), word_fields: [...wordFields], parted: true }).where('id', '=', id).execute();
+      if (noteSeqs.length > 0) await on(trx).updateTable('request_note').set({ sentence: null, sealed: true }).where('request_id', '=', id).where('seq', 'in', [...noteSeqs]).execute();
+    },
+
+    /** Rewrites the tables, so that no page of a file keeps what was blanked. */
+    rewrite: async (): Promise<void> => {
+      await sql`vacuum full request`.execute(handle.db);
+      await sql`vacuum full request_note`.execute(handle.db);
+      await sql`checkpoint`.execute(handle.db);
+    },
+
+    /** In the order of filing. */
+    listForExport: (scope: { from: Date; to: Date; state?: RequestState; serviceCode?: string; limit: number }): Promise<RequestRow[]> => {
+      let query = db.selectFrom('request').selectAll().where('filed_at', '>=', scope.from).where('filed_at', '<', scope.to).orderBy('filed_at').orderBy('seq').limit(scope.limit);
+      if (scope.state !== undefined) query = query.where('state', '=', scope.state);
+      if (scope.serviceCode !== undefined) query = query.where('service_code', '=', scope.serviceCode);
+      return query.execute();
+    },
+
+    listByIds: (ids: readonly string[]): Promise<RequestRow[]> => (ids.length === 0 ? Promise.resolve([]) : db.selectFrom('request').selectAll().where('id', 'in', [...ids]).execute()),
+
     /** When this version of the catalogue was first served; notes it on first sight. */
     catalogueSince: async (hash: string, now: Date): Promise<Date> => {
       const newest = await db.selectFrom('catalogue_version').selectAll().orderBy('since', 'desc').limit(1).executeTakeFirst();
@@ -195,6 +233,13 @@ export function createRequestStore(handle: DatabaseHandle) {
   };
 }
 export type RequestStore = ReturnType<typeof createRequestStore>;
+
+/** A row counts as clear while it holds a text, an answer that was never parted, or a resident's sentence. */
+async function listClear(db: Database, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`select id from request where not parted or description <> ''
+    union select request_id from request_note where kind = 'reopened_by_resident' and sentence is not null order by 1 limit ${limit}`.execute(db);
+  return rows.map(({ id }) => id);
+}
 
 function listPublic(db: Database, filter: PublicFilter): Promise<RequestRow[]> {
   let query = db.withTables<RequestTables>().selectFrom('request').selectAll().where('listed', '=', true).orderBy('filed_at').orderBy('seq').limit(filter.limit);

@@ -1,7 +1,16 @@
+export { verifyAccess } from './access/verify-access.ts';
+export type { Agreement, Approvals, Perform } from './approvals/approvals.ts';
 export { createDoorkeeper } from './doorkeeper.ts';
-export { createGate, registrationOf, type Gate, type GateRegistration } from './gate.ts';
+export { createGate, floorNotice, registrationOf, verifyGate, type Gate, type GateRegistration } from './gate/index.ts';
+export { readPositionMap, type SignInServiceOptions } from './identity/sign-in-service.ts';
 export { mintToken } from './identity/tokens.ts';
 export { verifyLog } from './log/verify-command.ts';
+export { restartLog } from './log/restart.ts';
+export { verifyProofFile } from './log/verify-proof-command.ts';
 export { authorize } from './policy.ts';
+export type { LookItem, Looks, Shown } from './looks/looks.ts';
 export { hashSecret } from './secret-hash.ts';
+export { hasEnded, verifyPurpose, type AlgorithmCard, type PartsDirectory } from './purposes/index.ts';
 export { createTrust, type Trust } from './trust.ts';
+export { runWitness } from './witness/witness-command.ts';
+export { verifyWitness } from './witness/verify-witness.ts';

@@ -1,3 +1,4 @@
+import { TOTP } from 'otpauth';
 import type { Page } from 'playwright-core';
 import type { TestCity } from '../city.ts';
 
@@ -7,9 +8,25 @@ export async function signIn(page: Page, link: string, name: string): Promise<vo
   await page.getByLabel('Your name').fill(name);
   await page.getByLabel('Passphrase', { exact: true }).fill('a quiet harbour at four in the morning');
   await page.getByRole('button', { name: 'Set the passphrase and sign in' }).click();
+  await setUpCodes(page);
   await page.waitForURL('**/console**');
   await page.getByRole('heading', { name: 'Queue' }).waitFor();
 }
+
+/** Sets up one-time codes on the page that a passphrase leads to first; gives the key and the recovery codes. */
+export async function setUpCodes(page: Page): Promise<{ secret: string; recovery: string[] }> {
+  await page.getByRole('button', { name: 'Set up one-time codes' }).click();
+  const secret = ((await page.locator('[data-secret]').textContent()) ?? '').replaceAll('-', '');
+  await page.getByLabel('The six digits that the app shows').fill(codeOf(secret));
+  await page.getByRole('button', { name: 'Confirm the code' }).click();
+  await page.getByRole('heading', { name: 'Your recovery codes' }).waitFor();
+  const recovery = await page.locator('.codes code').allTextContents();
+  await page.getByRole('button', { name: 'I have kept them' }).click();
+  return { secret, recovery };
+}
+
+/** The code that an authenticator app shows now. */
+export const codeOf = (secret: string): string => new TOTP({ secret, algorithm: 'SHA1', digits: 6, period: 30 }).generate();
 
 /** A one-time link for a second person, made by the API as the people page does. */
 export async function inviteLink(city: TestCity, positions: readonly string[]): Promise<string> {

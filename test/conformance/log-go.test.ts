@@ -22,7 +22,12 @@ test.skipIf(!hasGo)(
       env: { ...process.env, GOPATH: SOURCES, GO111MODULE: 'off', GOFLAGS: '', GOCACHE: join(folder, 'go-cache') },
     });
     expect(built.stderr).toBe('');
-    const check = (): { status: number | null; stdout: string } => spawnSync(program, [join(folder, 'log'), log.verifierKey()], { encoding: 'utf8' });
+    const check = (...more: string[]): { status: number | null; stdout: string } => spawnSync(program, [join(folder, 'log'), log.verifierKey(), ...more], { encoding: 'utf8' });
+    const write = (name: string, content: string | Uint8Array): string => {
+      writeFileSync(join(folder, name), content);
+      return join(folder, name);
+    };
+    const older = new Map<number, string>();
     let size = 0;
     for (const count of [0, 1, 254, 1, 1, 300, 700]) {
       await Promise.all(
@@ -30,6 +35,20 @@ test.skipIf(!hasGo)(
       );
       size += count;
       expect(check()).toMatchObject({ status: 0, stdout: `${size}\n` });
+      older.set(size, log.checkpoint());
+    }
+    for (const index of [0, 255, 256, 1_000, size - 1]) {
+      const entry = write('entry', (await log.proveInclusion(index)).entry);
+      const proof = await log.tlogProof(index);
+      expect(check('proof', write('proof', proof), entry)).toMatchObject({ status: 0 });
+      expect(check('proof', write('proof', proof.replace(`index ${index}`, `index ${(index + 7) % size}`)), entry).status).toBe(1);
+      expect(check('proof', write('proof', proof), write('entry', '{}')).status).toBe(1);
+    }
+    // the reference code has no proof from the empty tree
+    for (const [from, checkpoint] of [...older].filter(([each]) => each > 0)) {
+      const lines = (await log.proveConsistency(from, size)).map((hash) => Buffer.from(hash).toString('base64'));
+      expect([from, check('growth', write('older', checkpoint), write('growth', lines.join('\n')))]).toMatchObject([from, { status: 0 }]);
+      expect(check('growth', write('older', checkpoint), write('growth', [...lines, Buffer.alloc(32).toString('base64')].join('\n'))).status).toBe(1);
     }
     await log.close();
     for (const path of ['log/tile/0/002', 'log/tile/1/000.p/4', 'log/tile/entries/001', 'log/checkpoint']) {

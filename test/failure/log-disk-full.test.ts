@@ -44,6 +44,14 @@ test.skipIf(!mounted)(
     expect(acknowledged).toEqual(Array.from({ length: acknowledged.length }, (_, n) => n));
     await expect(append(5_000)).rejects.toBeInstanceOf(LogFault);
     expect(await check()).toMatchObject({ ok: true, size: acknowledged.length });
+    // of many that come together all fail, and no head that has some of them is shown
+    const many = log.appendMany(Array.from({ length: 300 }, (_, n) => ({ kind: 'test', t: '2026-11-24T06:00:00.000Z', commit: (6_000 + n).toString(16).padStart(64, '0') })));
+    await expect(many).rejects.toBeInstanceOf(LogFault);
+    expect(log.size()).toBe(acknowledged.length);
+    expect(await check()).toMatchObject({ ok: true, size: acknowledged.length });
+    await expect(log.proveInclusion(acknowledged.length)).rejects.toBeInstanceOf(RangeError);
+    await expect(log.cosign(log.size(), [`— w.example ${Buffer.alloc(20_000, 1).toString('base64')}`], true)).rejects.toThrow('ENOSPC');
+    expect(log.witnessed()).toBeNull();
     rmSync(ballast);
     expect(await append(5_001)).toBeGreaterThanOrEqual(acknowledged.length);
     expect(await check()).toMatchObject({ ok: true, size: log.size() });

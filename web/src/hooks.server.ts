@@ -28,6 +28,8 @@ export const handleFetch: HandleFetch = async ({ event, request, fetch }) => {
   if (app === undefined || url.origin !== event.url.origin || !SERVER_PATHS.test(url.pathname)) return fetch(request);
   const headers: Record<string, string> = { host: event.url.host, origin: event.url.origin, 'sec-fetch-site': 'same-origin' };
   request.headers.forEach((value, name) => (headers[name] = value));
+  // the session's list of devices shows it, and whether this browser keeps Secure cookies depends on it
+  headers['user-agent'] = event.request.headers.get('user-agent') ?? '';
   const cookie = event.request.headers.get('cookie');
   if (cookie !== null) headers.cookie = cookie;
   // a Buffer: `inject` would write any other object as JSON

@@ -42,6 +42,8 @@ export interface MqttBroker {
   publish(topic: string, payload: string): void;
   /** Ends the connections of a device whose credential does not count any more. */
   disconnectDevice(deviceId: string): void;
+  /** The same for the token of anybody. */
+  disconnectPrincipal(principalId: string): void;
   close(): Promise<void>;
 }
 
@@ -87,6 +89,13 @@ export async function createMqttBroker(options: MqttOptions): Promise<MqttBroker
   const cutOff = (client: Client, reason: number): void => {
     versions.get(client)?.disconnect(reason);
     client.conn.destroy();
+  };
+
+  const cutRevoked = (clients: readonly Client[]): void => {
+    for (const client of clients) {
+      counts.closed.inc({ reason: 'revoked' });
+      cutOff(client, REASON.notAuthorized);
+    }
   };
 
   const hooks: AedesOptions = {
@@ -220,12 +229,8 @@ export async function createMqttBroker(options: MqttOptions): Promise<MqttBroker
       for (const socket of webSockets?.clients ?? []) socket.terminate();
     },
     publish: (topic, payload) => sessions.publish(topic, payload),
-    disconnectDevice: (deviceId) => {
-      for (const client of sessions.ofDevice(deviceId)) {
-        counts.closed.inc({ reason: 'revoked' });
-        cutOff(client, REASON.notAuthorized);
-      }
-    },
+    disconnectDevice: (deviceId) => cutRevoked(sessions.ofDevice(deviceId)),
+    disconnectPrincipal: (principalId) => cutRevoked(sessions.ofPrincipal(principalId)),
     close: async () => {
       const served = socketServer === undefined ? undefined : new Promise<void>((resolve) => socketServer?.close(() => resolve()));
       webSockets?.close();

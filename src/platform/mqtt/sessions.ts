@@ -31,6 +31,8 @@ interface SessionsOptions {
 export interface Sessions {
   of(client: Client): Session | undefined;
   ofDevice(deviceId: string): readonly Client[];
+  /** Of one person or token. */
+  ofPrincipal(principalId: string): readonly Client[];
   open(client: Client, principal: Principal): void;
   close(client: Client): void;
   subscribe(client: Client, topic: string, qos: Qos): MqttPeer | undefined;
@@ -42,6 +44,7 @@ export function createSessions({ counts, logger, onTopic, cutOff }: SessionsOpti
   const sessions = new WeakMap<Client, Session>();
   const subscribers = new Map<string, Map<Client, Qos>>();
   const devices = new Map<string, Set<Client>>();
+  const principals = new Map<string, Set<Client>>();
 
   const send = (client: Client, topic: string, payload: string, qos: Qos, retain = false): void => {
     if (client.conn.destroyed) {
@@ -69,6 +72,7 @@ export function createSessions({ counts, logger, onTopic, cutOff }: SessionsOpti
   return {
     of: (client) => sessions.get(client),
     ofDevice: (deviceId) => [...(devices.get(deviceId) ?? [])],
+    ofPrincipal: (principalId) => [...(principals.get(principalId) ?? [])],
     open: (client, principal) => {
       const topics = new Map<string, Qos>();
       const tell: MqttPeer['tell'] = (topic, payload, retain) => {
@@ -76,17 +80,16 @@ export function createSessions({ counts, logger, onTopic, cutOff }: SessionsOpti
         if (qos !== undefined) send(client, topic, payload, qos, retain);
       };
       sessions.set(client, { peer: { principal, tell }, topics });
-      if (principal.device === undefined) return;
-      const clients = devices.get(principal.device.id) ?? new Set();
-      devices.set(principal.device.id, clients.add(client));
+      note(principals, principal.id, client);
+      if (principal.device !== undefined) note(devices, principal.device.id, client);
     },
     close: (client) => {
       const session = sessions.get(client);
       if (session === undefined) return;
       for (const topic of session.topics.keys()) forget(client, topic);
-      const id = session.peer.principal.device?.id;
-      const clients = id === undefined ? undefined : devices.get(id);
-      if (id !== undefined && clients?.delete(client) === true && clients.size === 0) devices.delete(id);
+      const { id, device } = session.peer.principal;
+      drop(principals, id, client);
+      if (device !== undefined) drop(devices, device.id, client);
     },
     subscribe: (client, topic, qos) => {
       const session = sessions.get(client);
@@ -108,6 +111,15 @@ export function createSessions({ counts, logger, onTopic, cutOff }: SessionsOpti
       for (const [client, qos] of subscribers.get(topic) ?? []) send(client, topic, payload, qos);
     },
   };
+}
+
+function note(clients: Map<string, Set<Client>>, id: string, client: Client): void {
+  clients.set(id, (clients.get(id) ?? new Set<Client>()).add(client));
+}
+
+function drop(clients: Map<string, Set<Client>>, id: string, client: Client): void {
+  const own = clients.get(id);
+  if (own?.delete(client) === true && own.size === 0) clients.delete(id);
 }
 
 /** What came, what became of it, what went out: the sums must agree (received = taken + refused + cut + those under way). */

@@ -19,7 +19,7 @@ export interface EntitiesOptions {
   readonly announce?: Announce | undefined;
   readonly handle: DatabaseHandle;
   readonly clock: Clock;
-  readonly purposes: { get(id: string): Purpose | undefined; live(id: string): boolean };
+  readonly purposes: { get(id: string): Purpose | undefined; live(id: string): boolean; all?(): readonly Purpose[] };
   /** Address under which others reach this server, without a slash at its end. */
   readonly publicUrl: () => string;
   /** Takes observations that came inside a new Datastream or FeatureOfInterest; all of them or none. */
@@ -59,7 +59,7 @@ export interface EntityParts {
 /** Puts the parts of the entities together: reading, writing and what is told of a change. */
 export function assembleEntities({ handle, clock, purposes, publicUrl, insertObservations, takeObservation, isMulti, admitObservation, announce }: EntitiesOptions): EntityParts {
   const store = createEntityStore(handle, clock, announce);
-  const reads = createReadStore(handle, clock);
+  const reads = createReadStore(handle, clock, () => (purposes.all?.() ?? []).flatMap(({ id }) => (purposes.live(id) ? [] : [id])));
   const renderer = createRenderer(API_1_1, publicUrl, isMulti);
   const listeners = new Set<(change: EntityChange) => void>();
   const tellNow = (changes: readonly EntityChange[]): void => {

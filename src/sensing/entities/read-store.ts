@@ -3,7 +3,7 @@ import { Refused, type Clock } from '../../kernel/index.ts';
 import type { DatabaseHandle, Trx } from '../../platform/index.ts';
 import { currentChangeSet } from '../change-set.ts';
 import { countAllObservations } from '../observations/index.ts';
-import { frag, questionsOf, raw, toStatement, type Fragment, type GeometryAnswer, type GeometryQuestion } from '../query/fragment.ts';
+import { frag, join, questionsOf, raw, toStatement, type Fragment, type GeometryAnswer, type GeometryQuestion } from '../query/fragment.ts';
 import { planDistinct } from '../query/distinct.ts';
 import { checkOptions, planPage, rowColumns, writeToken, type NaturalOrder, type PagePlan } from '../query/page.ts';
 import type { ExpandItem, QueryOptions } from '../query/syntax.ts';
@@ -53,6 +53,8 @@ export interface ReadSession {
   readCount(collection: Collection, options: QueryOptions): Promise<number>;
   readEntity(model: EntityModel, id: number, options: QueryOptions): Promise<Entity | null>;
   exists(model: EntityModel, id: number): Promise<boolean>;
+  /** Throws `Refused` with purpose.expired when it is a stream whose purpose does not live: its readings are not given out. */
+  refuseNotLive(model: EntityModel, id: number): Promise<void>;
   /** The id of the entity that the relation leads to; with `id`, only when it is that one. */
   follow(model: EntityModel, parentId: number, navigation: NavigationModel, id: number | null): Promise<number | null>;
 }
@@ -62,20 +64,21 @@ export interface ReadStore {
   inSession<T>(read: (session: ReadSession) => Promise<T>): Promise<T>;
 }
 
-export function createReadStore(handle: DatabaseHandle, clock: Clock): ReadStore {
+/** Readings under the purposes of `notLive`, asked for each session, are not there for anybody. */
+export function createReadStore(handle: DatabaseHandle, clock: Clock, notLive: () => readonly string[] = () => []): ReadStore {
   const idDays = createIdDays(() => clock.nowMs());
   return {
     inSession: async (read) => {
       try {
         const set = currentChangeSet();
-        if (set !== undefined) return await read(createSession(set.trx, clock.nowMs(), idDays));
+        if (set !== undefined) return await read(createSession(set.trx, clock.nowMs(), idDays, notLive()));
         return await handle.db
           .transaction()
           .setIsolationLevel('repeatable read')
           .setAccessMode('read only')
           .execute(async (trx) => {
             await sql`set local statement_timeout = ${sql.raw(String(STATEMENT_TIMEOUT_MS))}`.execute(trx);
-            return await read(createSession(trx, clock.nowMs(), idDays));
+            return await read(createSession(trx, clock.nowMs(), idDays, notLive()));
           });
       } catch (error) {
         throw explain(error);
@@ -93,12 +96,12 @@ function explain(error: unknown): unknown {
   return error;
 }
 
-function createSession(trx: Trx, nowMs: number, idDays: IdDays): ReadSession {
+function createSession(trx: Trx, nowMs: number, idDays: IdDays, notLive: readonly string[]): ReadSession {
   let spentRows = 0;
   const run = async <T>(fragment: Fragment): Promise<T[]> => {
     const answers = new Map<GeometryQuestion, GeometryAnswer>();
     for (const question of questionsOf(fragment)) if (!answers.has(question)) answers.set(question, await answerGeometry(run, question));
-    const { text, parameters } = toStatement(fragment, answers);
+    const { text, parameters } = toStatement(withoutReadingsOf(notLive, fragment), answers);
     const { rows } = await trx.executeQuery<T>(CompiledQuery.raw(text, parameters));
     return rows;
   };
@@ -111,7 +114,7 @@ function createSession(trx: Trx, nowMs: number, idDays: IdDays): ReadSession {
   };
 
   const countOf = async (plan: PagePlan): Promise<number> => {
-    if (plan.everything && plan.model.set === 'Observations') return countAllObservations(run);
+    if (plan.everything && plan.model.set === 'Observations' && notLive.length === 0) return countAllObservations(run);
     return (await run<{ count: number }>(plan.count))[0]?.count ?? 0;
   };
 
@@ -176,6 +179,11 @@ function createSession(trx: Trx, nowMs: number, idDays: IdDays): ReadSession {
       const rows = await findById<Row>(rowColumns(model, options, 't0'), model, id);
       return (await complete(model, options, rows))[0] ?? null;
     },
+    refuseNotLive: async (model, id) => {
+      if (notLive.length === 0 || !isStreamSet(model.set)) return;
+      const [found] = await run<{ purpose: string }>(frag`select purpose from datastream where id = ${id}::bigint and purpose = any(${notLive}::text[])`);
+      if (found !== undefined) throw new Refused({ code: 'purpose.expired', detail: `The Datastream's purpose, ${found.purpose}, has ended or not begun.`, field: 'Datastream' });
+    },
     exists: async (model, id) => (await findById(raw('t0.id'), model, id)).length > 0,
     follow: async (model, parentId, navigation, id) => {
       const target = targetOf(model, navigation);
@@ -184,6 +192,13 @@ function createSession(trx: Trx, nowMs: number, idDays: IdDays): ReadSession {
       return rows[0]?.id ?? null;
     },
   };
+}
+
+/** In one place for every statement, whatever relations it follows: a WITH query hides the table of its name (PostgreSQL 18, 7.8.1). */
+function withoutReadingsOf(notLive: readonly string[], statement: Fragment): Fragment {
+  if (notLive.length === 0) return statement;
+  const sources = ['observation', 'observation_hot', 'observation_sealed'].map((name) => frag`${raw(name)} as not materialized (select * from ${raw(name)} where datastream_id not in (select id from datastream where purpose = any(${notLive}::text[])))`);
+  return frag`with ${join(sources, ', ')} ${statement}`;
 }
 
 function combinationOf(model: EntityModel, parts: readonly unknown[], { select }: QueryOptions): Record<string, unknown> {

@@ -69,6 +69,7 @@ async function follow(model: EntityModel, id: number, segments: readonly Segment
 
 async function followRelation(model: EntityModel, id: number, navigation: NavigationModel, step: Segment, rest: readonly Segment[], session: ReadSession): Promise<Target> {
   const target = targetOf(model, navigation);
+  if (target.set === 'Observations') await session.refuseNotLive(model, id);
   if (navigation.many && step.id === undefined) {
     const parentId = frag`${id}::bigint`;
     return endCollection({ model: target, restrict: (alias) => [navigation.link(alias, parentId)], natural: naturalOrderOf(model, navigation, parentId) }, { model, navigation, id }, rest);

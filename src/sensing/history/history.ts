@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HistoryBucket, HistoryOverview, HistorySeries, HistoryStep, ObservationCorrections, SealedDayProof, SealedDays } from '../../contracts/history.ts';
 import { isoOf, LIMITS, ok, refuse, type Clock, type Result } from '../../kernel/index.ts';
 import { Counter, type DatabaseHandle, type Logger, type Metrics } from '../../platform/index.ts';
-import type { Trust } from '../../trust/index.ts';
+import { hasEnded, type Trust } from '../../trust/index.ts';
 import { DAY_MS, type Partitions } from '../observations/partition-store.ts';
 import { readSeries } from '../observations/observation-store.ts';
 import { readCount, readFormerValues, readRecentDays } from './overview-store.ts';
@@ -18,7 +18,7 @@ export interface HistoryDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly purposes: Partial<Pick<Trust['purposes'], 'all'>> & Pick<Trust['purposes'], 'get'>;
+  readonly purposes: Partial<Pick<Trust['purposes'], 'all' | 'live'>> & Pick<Trust['purposes'], 'get'>;
   readonly partitions: Pick<Partitions, 'forget'>;
   /** Age in days at which readings are packed; 0 for never. */
   readonly seal_after_days: number;
@@ -47,6 +47,8 @@ export interface History {
   close(): Promise<void>;
 }
 
+/** Nothing of a purpose that has ended is kept. */
+const EVER_AFTER = new Date('9999-12-31T00:00:00Z');
 const ROLL_UP_MS = 5_000;
 const UPKEEP_MS = 3_600_000;
 const FIRST_UPKEEP_MS = 300_000;
@@ -95,15 +97,17 @@ export function openHistory(deps: HistoryDeps): History {
   };
   const retain = async (): Promise<ReadonlyMap<string, number>> => {
     const removed = new Map<string, number>();
-    for (const { id, retention_days } of purposes.all?.() ?? []) {
+    for (const purpose of purposes.all?.() ?? []) {
       if (isClosing) break;
-      const before = new Date(startOfDay(clock.nowMs()) - retention_days * DAY_MS);
+      const { id, retention_days } = purpose;
+      const ended = hasEnded(purpose, clock.nowMs());
+      const before = ended ? EVER_AFTER : new Date(startOfDay(clock.nowMs()) - retention_days * DAY_MS);
       const rows = await removeExpired(handle, id, before);
       if (rows === 0) continue;
       removed.set(id, rows);
       deps.onRemoved?.();
       deleted.inc({ purpose: id }, rows);
-      await log?.append({ kind: 'history.deleted', body: { purpose: id, before: before.toISOString(), observations: rows } });
+      await log?.append({ kind: 'history.deleted', body: { purpose: id, before: before.toISOString(), observations: rows, ...(ended ? { ended } : {}) } });
     }
     return removed;
   };

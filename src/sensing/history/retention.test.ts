@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
 import { seedStreams } from '../../../test/streams.ts';
-import type { Purpose } from '../../contracts/trust.ts';
+import { Purpose } from '../../contracts/trust.ts';
 import { manualClock } from '../../kernel/index.ts';
 import { createMetrics, silentLogger } from '../../platform/index.ts';
 import { openHistory } from './history.ts';
 import { alone } from './sealing-store.ts';
 
 const NOW = Date.parse('2026-11-24T06:00:00Z');
-const purpose = (id: string, retention_days: number): Purpose => ({ id, title: id, description: 'For the tests of this server.', legal_basis: 'None needed', owner: 'Tests', retention_days, ends: null, personal_data: false, observes: [] });
+const purpose = (id: string, retention_days: number): Purpose => Purpose.parse({ id, title: id, description: 'For the tests of this server.', legal_basis: 'None needed', owner: 'Tests', retention_days });
 
 test('readings go when their purpose allows them no longer, packed ones too, and the log tells how many', async () => {
   const handle = await freshDatabase();

@@ -19,7 +19,16 @@ export interface SentObservation {
 }
 
 const refusal = (code: RefusalCode, detail: string, field: string): Refusal => ({ code, detail, field });
-const PARAMETERS: Omit<GateRegistration, 'purpose'> = { allows: 'any', min: -Infinity, max: Infinity };
+/** What stands beside the results of a stream is looked at like a structured result of its own. */
+const beside = new WeakMap<GateRegistration, Map<string, GateRegistration>>();
+function parametersOf({ registration }: Stream, field: string): GateRegistration {
+  const known = beside.get(registration) ?? new Map<string, GateRegistration>();
+  beside.set(registration, known);
+  const { purpose, stream } = registration;
+  const found = known.get(field) ?? { purpose, allows: 'any', min: -Infinity, max: Infinity, ...(stream === undefined ? {} : { stream }) };
+  known.set(field, found);
+  return found;
+}
 
 export const isRefusal = (value: object): value is Refusal => 'code' in value;
 
@@ -36,6 +45,7 @@ export function admit(gate: Gate, stream: Stream, sent: SentObservation, nowMs: 
     value = result;
     const refused = gate.admit(stream.registration, result) ?? checkStructure(stream, result);
     if (refused !== null) return refused;
+    if (stream.registration.counts !== undefined) value = gate.floor(stream.registration, result);
   } else {
     if (isDeeperThan(result, LIMITS.json_depth)) return refusal('http.too-deep', `A result is nested at most ${LIMITS.json_depth} levels deep.`, 'result');
     exact = writeExactJson(result);
@@ -43,6 +53,10 @@ export function admit(gate: Gate, stream: Stream, sent: SentObservation, nowMs: 
     const refused = gate.admit(stream.registration, plain) ?? checkExact(plain, exact) ?? checkStructure(stream, plain);
     if (refused !== null) return refused;
     if (typeof plain === 'number') value = plain;
+    if (value !== null && stream.registration.counts !== undefined) {
+      value = gate.floor(stream.registration, value);
+      exact = null;
+    }
   }
 
   const { phenomenonTime, resultTime } = sent;
@@ -61,6 +75,10 @@ export function admit(gate: Gate, stream: Stream, sent: SentObservation, nowMs: 
       if (phenomenonEndMs > latestMs) return tooEarly('phenomenonTime', nowMs);
     } else phenomenonMs = instantMs;
     if (phenomenonMs > latestMs) return tooEarly('phenomenonTime', nowMs);
+  }
+  if (stream.registration.counts !== undefined) {
+    const short = gate.admitWindow(stream.registration, Number.isNaN(phenomenonEndMs) ? stream.info.interval_s * 1_000 : phenomenonEndMs - phenomenonMs);
+    if (short !== null) return short;
   }
   let resultTimeMs = NaN;
   if (resultTime !== undefined && resultTime !== null) {
@@ -114,7 +132,7 @@ function checkExtra(gate: Gate, stream: Stream, sent: SentObservation): Refusal 
     if (/\\u(?:0000|d[89a-f])/i.test(text.replaceAll('\\\\', ''))) return refusal('http.invalid', 'It contains a character that is not text (NUL or half a surrogate pair).', field);
     const plain = JSON.parse(text) as unknown;
     if (hasUnboundedNumber(plain)) return refusal('http.invalid', 'It contains a number that is larger than a double can hold.', field);
-    const refused = gate.admit({ purpose: stream.info.purpose, ...PARAMETERS }, plain);
+    const refused = gate.admit(parametersOf(stream, field), plain);
     if (refused !== null) return { ...refused, field };
   }
   return writeExactJson({ resultQuality: resultQuality ?? undefined, validTime: validTime ?? undefined, parameters: parameters ?? undefined, feature });

@@ -55,7 +55,7 @@ export async function openDirectory(handle: DatabaseHandle, logger: Logger): Pro
     // rules and maps are about single numbers; lists are for those who ask for them
     if (isMulti) infos.delete(row.id);
     else infos.set(row.id, info);
-    const parts = { info, isMulti, registration: registrationOf({ observationType: row.observation_type, properties: row.properties, purpose: row.purpose, elementTypes: row.element_types }), structure: !isMulti && needsCheck(row.stated_result_type, row.observation_type) ? row.stated_result_type : null, parameters: namesOf(row.properties['parameters']), featureId: row.feature_id, hasLocation: row.location !== null };
+    const parts = { info, isMulti, registration: registrationOf({ observationType: row.observation_type, properties: row.properties, purpose: row.purpose, elementTypes: row.element_types, stream: row.id }), structure: !isMulti && needsCheck(row.stated_result_type, row.observation_type) ? row.stated_result_type : null, parameters: namesOf(row.properties['parameters']), featureId: row.feature_id, hasLocation: row.location !== null };
     const known = streams.get(row.id);
     if (known !== undefined) Object.assign(known, parts);
     else streams.set(row.id, { id: row.id, ...parts, isGone: false, latest: undefined, newestMs: -Infinity, newest: null });

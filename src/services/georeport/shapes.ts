@@ -75,6 +75,6 @@ export function extensionTree(catalogue: Catalogue, row: RequestRow, notes: read
   const { answers } = publicViewOf(catalogue, row, language);
   return {
     extended_attributes: { detailed_status: row.state, outcome: row.outcome, attributes: answers.map(({ code, question, answer }) => ({ code, name: question, value: answer })) },
-    notes: notes.map((note) => ({ datetime: w3cOf(note.at), description: noteText(note, language, false), type: note.kind === 'filed' ? 'received' : note.state })),
+    notes: notes.map((note) => ({ datetime: w3cOf(note.at), description: noteText(note, language), type: note.kind === 'filed' ? 'received' : note.state })),
   };
 }

@@ -1,37 +1,51 @@
-import type { Clock } from '../../kernel/index.ts';
+import { createHmac } from 'node:crypto';
+import { refuse, type Clock, type Refusal } from '../../kernel/index.ts';
+import type { Database } from '../../platform/index.ts';
+import { countAttempts, deleteAttempts, deleteOldAttempts, forgiveAttempts } from './attempt-store.ts';
 
-const WINDOW_MS = 15 * 60_000;
-const KEYS_LIMIT = 10_000;
+export const ATTEMPT_WINDOW_MS = 15 * 60_000;
+const FAILURES_PER_ACCOUNT = 10;
+const FAILURES_PER_ADDRESS = 50;
 
-/** Counts failures a key in a window, in memory; the least recently failed key is forgotten when there are too many. */
-export interface Attempts {
-  /** Seconds to wait before the next try; 0 when one may try now. */
-  waitS(key: string): number;
-  failed(key: string): void;
-  succeeded(key: string): void;
+/** `retryAfterS` stands beside a refusal for too many attempts. */
+export type Admission = { readonly ok: true; readonly value: Attempt } | { readonly ok: false; readonly refusal: Refusal; readonly retryAfterS: number };
+
+interface Attempt {
+  /** The attempt was no failure: the account's failures are forgotten, and this one is taken off the address. */
+  succeeded(): Promise<void>;
 }
 
-export function createAttempts(clock: Clock, limit: number): Attempts {
-  const failures = new Map<string, { count: number; sinceMs: number }>();
-  const current = (key: string): { count: number; sinceMs: number } | undefined => {
-    const entry = failures.get(key);
-    if (entry && clock.nowMs() - entry.sinceMs >= WINDOW_MS) {
-      failures.delete(key);
-      return undefined;
-    }
-    return entry;
-  };
+/**
+ * Limits failed attempts by account and by address. The counts are kept in the database, so that a restart does not forget them
+ * and all processes of a city count together. An attempt counts before it is checked, so that attempts sent at once do not slip through.
+ */
+export interface Attempts {
+  /** `account` is what is tried, such as a name; without it only the address counts. */
+  admit(account: string | null, address: string): Promise<Admission>;
+  forgetOld(): Promise<void>;
+}
+
+export function createAttempts({ db, clock, key }: { db: Database; clock: Clock; key: Uint8Array }): Attempts {
+  const hashOf = (kind: string, value: string): Buffer => createHmac('sha256', key).update(JSON.stringify(['attempt', kind, value])).digest();
+  const windowStart = (): Date => new Date(clock.nowMs() - ATTEMPT_WINDOW_MS);
   return {
-    waitS: (key) => {
-      const entry = current(key);
-      return entry && entry.count >= limit ? Math.ceil((entry.sinceMs + WINDOW_MS - clock.nowMs()) / 1_000) : 0;
+    admit: async (account, address) => {
+      const nowMs = clock.nowMs();
+      const keys = [
+        { hash: hashOf('address', address), limit: FAILURES_PER_ADDRESS },
+        ...(account === null ? [] : [{ hash: hashOf('account', account), limit: FAILURES_PER_ACCOUNT }]),
+      ];
+      const counts = await countAttempts(db, keys.map(({ hash }) => hash), new Date(nowMs), windowStart());
+      const waits = counts.map(({ count, since }, index) => (count > (keys[index]?.limit ?? 0) ? Math.ceil((since.getTime() + ATTEMPT_WINDOW_MS - nowMs) / 1_000) : 0));
+      const retryAfterS = Math.max(...waits);
+      if (retryAfterS > 0) return { ...refuse('http.too-many-requests', `Too many failed attempts; wait ${Math.ceil(retryAfterS / 60)} min.`), retryAfterS };
+      const [byAddress, byAccount] = keys;
+      const succeeded = async (): Promise<void> => {
+        if (byAddress) await forgiveAttempts(db, byAddress.hash, 1);
+        if (byAccount) await deleteAttempts(db, byAccount.hash);
+      };
+      return { ok: true, value: { succeeded } };
     },
-    failed: (key) => {
-      const entry = current(key) ?? { count: 0, sinceMs: clock.nowMs() };
-      failures.delete(key);
-      failures.set(key, { count: entry.count + 1, sinceMs: entry.sinceMs });
-      if (failures.size > KEYS_LIMIT) failures.delete(failures.keys().next().value as string);
-    },
-    succeeded: (key) => void failures.delete(key),
+    forgetOld: () => deleteOldAttempts(db, windowStart()),
   };
 }

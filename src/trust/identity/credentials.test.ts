@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../../../test/log-folder.ts';
-import { manualClock, systemRandom } from '../../kernel/index.ts';
+import { systemRandom } from '../../kernel/index.ts';
 import { readOrMakeSecret, readOrMakeSigningKey } from '../keys/key-files.ts';
-import { createAttempts } from './attempts.ts';
 import { siteOfHost } from './passkeys.ts';
 import { createPasswords } from './passwords.ts';
 import { mintToken, readToken } from './tokens.ts';
@@ -54,25 +53,6 @@ test('when too many passwords wait to be checked the next one is turned away', a
   const results = await Promise.all(Array.from({ length: 50 }, () => passwords.matches('x', null)));
   expect(results.filter((result) => result === null)).toHaveLength(50 - 34);
   expect(await passwords.matches('x', null)).toBe(false);
-});
-
-test('failed attempts are counted a key in a window and forgotten after it', () => {
-  const clock = manualClock(0);
-  const attempts = createAttempts(clock, 3);
-  for (let n = 0; n < 3; n += 1) {
-    expect(attempts.waitS('ada')).toBe(0);
-    attempts.failed('ada');
-  }
-  clock.advance(60_000);
-  expect(attempts.waitS('ada')).toBe(14 * 60);
-  expect(attempts.waitS('bea')).toBe(0);
-  clock.advance(14 * 60_000);
-  expect(attempts.waitS('ada')).toBe(0);
-  for (let n = 0; n < 3; n += 1) attempts.failed('ada');
-  attempts.succeeded('ada');
-  expect(attempts.waitS('ada')).toBe(0);
-  for (let n = 0; n < 20_000; n += 1) attempts.failed(`key ${n}`);
-  expect(attempts.waitS('key 0')).toBe(0);
 });
 
 test('the relying party of a passkey is the domain that the page was opened at', () => {

@@ -1,57 +1,21 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freshDatabase } from '../../../test/database.ts';
-import type { Position } from '../../contracts/principal.ts';
-import { manualClock, systemRandom } from '../../kernel/index.ts';
-import { buildHttp, createBus, createMetrics, silentLogger, type Http } from '../../platform/index.ts';
-import { createTrust, mintToken, type Trust } from '../index.ts';
+import { beforeAll, expect, test } from 'vitest';
 import { createAuthenticator } from '../../../test/authenticator.ts';
+import { cookieOf, HOST, openDoor, SAME_SITE, type Door } from '../../../test/door.ts';
+import type { Http } from '../../platform/index.ts';
+import { hasAdministrator } from './identity-store.ts';
+import { mintToken } from './tokens.ts';
 
-const clock = manualClock(Date.parse('2026-11-24T06:00:00Z'));
-const dataFolder = mkdtempSync(join(tmpdir(), 'clerestory-trust-'));
-const HOST = 'localhost:8080';
-const SAME_SITE = { host: HOST, 'sec-fetch-site': 'same-origin' };
-let trust: Trust;
+let door: Door;
 let http: Http;
-
+let clock: Door['clock'];
 beforeAll(async () => {
-  const handle = await freshDatabase();
-  const bus = await createBus(handle, clock, silentLogger);
-  trust = await createTrust({
-    handle,
-    bus,
-    clock,
-    random: systemRandom,
-    logger: silentLogger,
-    metrics: createMetrics(),
-    dataFolder,
-    purposesYaml: null,
-    publicUrl: undefined,
-    passwordCostLog2: 12,
-  });
-  http = await buildHttp({ logger: silentLogger, authenticate: trust.authenticate, authorize: trust.authorize });
-  await trust.registerRoutes(http);
-  await http.ready();
-  return async () => {
-    await http.close();
-    await trust.close();
-    await bus.close();
-  };
+  door = await openDoor();
+  ({ http, clock } = door);
+  return () => door.close();
 });
-afterAll(() => rmSync(dataFolder, { recursive: true, force: true }));
-
-const cookieOf = (response: { headers: Record<string, unknown> }): string => String(response.headers['set-cookie']).split(';')[0] as string;
-const join_ = async (name: string, password: string, ...positions: Position[]): Promise<string> => {
-  const code = await trust.createInvitation(positions, name, 60_000);
-  const response = await http.inject({ method: 'POST', url: `/api/invitations/${code}/password`, headers: SAME_SITE, payload: { name, password } });
-  expect(response.statusCode).toBe(200);
-  return cookieOf(response);
-};
 
 test('a one-time link makes an account with a password once, and the session it gives works until sign-out', async () => {
-  const code = await trust.createInvitation(['operator'], 'Ada Ahmed', 60_000);
+  const code = await door.invite(['operator'], 'Ada Ahmed');
   const shown = await http.inject({ url: `/api/invitations/${code}` });
   expect(shown.json()).toMatchObject({ name: 'Ada Ahmed', positions: ['operator'] });
   const short = await http.inject({ method: 'POST', url: `/api/invitations/${code}/password`, payload: { name: 'Ada', password: 'short' } });
@@ -61,7 +25,7 @@ test('a one-time link makes an account with a password once, and the session it 
   );
   expect([first?.statusCode, second?.statusCode].sort()).toEqual([200, 410]);
   const winner = (first?.statusCode === 200 ? first : second) as NonNullable<typeof first>;
-  expect(String(winner.headers['set-cookie'])).toMatch(/^clerestory=[0-9a-z]{32}; .*Path=\/.*HttpOnly.*SameSite=Strict/);
+  expect(String(winner.headers['set-cookie'])).toMatch(/^__Host-clerestory=[0-9a-z]{32}; .*Path=\/.*HttpOnly; Secure; SameSite=Strict/);
   const cookie = cookieOf(winner);
   expect((await http.inject({ url: '/api/session', headers: { cookie } })).json()).toMatchObject({ principal: { kind: 'person', positions: ['operator'] } });
   expect((await http.inject({ url: `/api/invitations/${code}` })).json()).toMatchObject({ code: 'auth.link-spent' });
@@ -71,7 +35,7 @@ test('a one-time link makes an account with a password once, and the session it 
 });
 
 test('sign-in by password ignores case and spaces of the name, refuses a wrong password, and slows down guessing', async () => {
-  await join_('Berta Braun', 'correct horse battery', 'supervisor');
+  await door.join('Berta Braun', 'correct horse battery', 'supervisor');
   const signIn = (name: string, password: string) => http.inject({ method: 'POST', url: '/api/sign-in/password', headers: SAME_SITE, payload: { name, password } });
   expect((await signIn('  berta   BRAUN ', 'correct horse battery')).json()).toMatchObject({ principal: { name: 'Berta Braun', positions: ['supervisor'] } });
   const wrong = await signIn('Berta Braun', 'wrong');
@@ -86,15 +50,15 @@ test('sign-in by password ignores case and spaces of the name, refuses a wrong p
 });
 
 test('two people cannot have the same name, however it is written', async () => {
-  await join_('Cem Can', 'correct horse battery', 'operator');
-  const code = await trust.createInvitation(['operator'], '', 60_000);
+  await door.join('Cem Can', 'correct horse battery', 'operator');
+  const code = await door.invite(['operator'], '');
   const response = await http.inject({ method: 'POST', url: `/api/invitations/${code}/password`, headers: SAME_SITE, payload: { name: 'CEM  CAN', password: 'another long one' } });
   expect(response.json()).toMatchObject({ status: 409, code: 'auth.name-taken' });
   expect((await http.inject({ url: `/api/invitations/${code}` })).statusCode).toBe(200);
 });
 
 test('a request with a cookie that changes something must come from a page of this server', async () => {
-  const cookie = await join_('Dora Dahl', 'correct horse battery', 'administrator');
+  const cookie = await door.join('Dora Dahl', 'correct horse battery', 'administrator');
   const invite = (headers: Record<string, string>) =>
     http.inject({ method: 'POST', url: '/api/people/invitations', headers: { host: HOST, cookie, ...headers }, payload: { positions: ['operator'] } });
   expect((await invite({})).json()).toMatchObject({ code: 'auth.cross-site' });
@@ -114,7 +78,7 @@ test('a request with a cookie that changes something must come from a page of th
 });
 
 test('a session ends after twelve idle hours, after three days in any case, and when it is revoked', async () => {
-  const cookie = await join_('Emil Ek', 'correct horse battery', 'operator');
+  const cookie = await door.join('Emil Ek', 'correct horse battery', 'operator');
   const signedIn = async (): Promise<boolean> =>
     (await http.inject({ url: '/api/session', headers: { cookie } })).json<{ principal: { kind: string } }>().principal.kind === 'person';
   for (let hours = 0; hours < 66; hours += 11) {
@@ -139,7 +103,7 @@ test('a session ends after twelve idle hours, after three days in any case, and 
 });
 
 test('a passkey signs in without a name, and neither a replay nor another key does', async () => {
-  const code = await trust.createInvitation(['case_worker'], '', 60_000);
+  const code = await door.invite(['case_worker'], '');
   const authenticator = createAuthenticator(`http://${HOST}`);
   const begun = (await http.inject({ method: 'POST', url: `/api/invitations/${code}/passkey/options`, headers: SAME_SITE, payload: { name: 'Fatou Fall' } })).json<{
     challengeId: string;
@@ -177,14 +141,14 @@ test('at an IP address passkeys are not offered, and the answer says why', async
   expect((await at('127.0.0.1:8080')).json()).toMatchObject({ password: true, passkey: false, passkeyHindrance: expect.stringContaining('127.0.0.1') as unknown });
   expect((await at('[::1]:8080')).json()).toMatchObject({ passkey: false });
   expect((await at('city.example')).json()).toMatchObject({ passkey: false, passkeyHindrance: expect.stringContaining('https') as unknown });
-  expect((await at('localhost:8080')).json()).toEqual({ password: true, passkey: true, passkeyHindrance: null });
+  expect((await at('localhost:8080')).json()).toEqual({ password: true, passkey: true, passkeyHindrance: null, service: null, secondFactor: 'optional' });
   const begun = await http.inject({ method: 'POST', url: '/api/sign-in/passkey/options', headers: { host: '127.0.0.1:8080' } });
   expect(begun.json()).toMatchObject({ status: 400, code: 'auth.passkey-not-here' });
 });
 
 test('disabling a person signs them out and keeps them out; the last administrator stays', async () => {
-  const administrator = await join_('Gro Gran', 'correct horse battery', 'administrator');
-  const operator = await join_('Hugo Hill', 'correct horse battery', 'operator');
+  const administrator = await door.join('Gro Gran', 'correct horse battery', 'administrator');
+  const operator = await door.join('Hugo Hill', 'correct horse battery', 'operator');
   const people = (await http.inject({ url: '/api/people', headers: { cookie: administrator } })).json<{ id: string; name: string; positions: string[]; disabled: boolean }[]>();
   const idOf = (name: string): string => people.find((person) => person.name === name)?.id ?? 'per_nobody';
   const disable = (name: string) => http.inject({ method: 'POST', url: `/api/people/${idOf(name)}/disable`, headers: { ...SAME_SITE, cookie: administrator } });
@@ -196,22 +160,22 @@ test('disabling a person signs them out and keeps them out; the last administrat
   for (const person of people) if (person.positions.includes('administrator') && person.name !== 'Gro Gran') expect((await disable(person.name)).statusCode).toBe(204);
   expect((await disable('Gro Gran')).json()).toMatchObject({ status: 409, code: 'auth.last-administrator' });
   expect((await disable('Nobody')).statusCode).toBe(404);
-  expect(await trust.hasAdministrator()).toBe(true);
+  expect(await hasAdministrator(door.handle.db)).toBe(true);
   expect((await http.inject({ url: '/api/people', headers: { cookie: operator } })).statusCode).toBe(401);
 });
 
 test('a token of the command line works at once, carries its purpose, and can be revoked', async () => {
-  const token = mintToken(dataFolder, { position: 'device', purpose: 'city-operations' });
-  const principal = await trust.authenticateToken(token);
+  const token = mintToken(door.dataFolder, { position: 'device', purpose: 'city-operations' });
+  const principal = await door.identity.authenticateToken(token);
   expect(principal).toMatchObject({ kind: 'token', positions: ['device'], purpose: 'city-operations' });
-  expect(await trust.authenticateToken(token)).toEqual(principal);
+  expect(await door.identity.authenticateToken(token)).toEqual(principal);
   const session = await http.inject({ url: '/api/session', headers: { authorization: `Bearer ${token}` } });
   expect(session.json()).toMatchObject({ principal: { kind: 'token' }, expiresAt: null });
   expect((await http.inject({ url: '/api/sessions', headers: { authorization: `Bearer ${token}` } })).json()).toMatchObject({ code: 'auth.forbidden' });
 
-  const administrator = mintToken(dataFolder, { position: 'administrator' });
+  const administrator = mintToken(door.dataFolder, { position: 'administrator' });
   const revoked = await http.inject({ method: 'POST', url: '/api/tokens/revoke', headers: { authorization: `Bearer ${administrator}` }, payload: { token } });
   expect(revoked.statusCode).toBe(204);
-  expect(await trust.authenticateToken(token)).toMatchObject({ code: 'auth.invalid' });
+  expect(await door.identity.authenticateToken(token)).toMatchObject({ code: 'auth.invalid' });
   expect((await http.inject({ url: '/api/people', headers: { authorization: 'Basic abc' } })).json()).toMatchObject({ code: 'auth.invalid' });
 });

@@ -2,10 +2,10 @@ import type { Position } from '../../contracts/principal.ts';
 import type { Database, Trx } from '../../platform/index.ts';
 
 type IdentityTables = {
-  person: { id: string; name: string; name_key: string; positions: string[]; pseudonym: string; password_hash: string | null; created_at: Date; disabled_at: Date | null };
-  passkey: { credential_id: string; person_id: string; relying_party: string; public_key: Buffer; counter: number; transports: string[]; created_at: Date; used_at: Date | null };
-  session: { id: string; secret_hash: Buffer; person_id: string; agent: string; created_at: Date; seen_at: Date; expires_at: Date };
-  invitation: { code_hash: Buffer; name: string; positions: string[]; created_at: Date; expires_at: Date; used_at: Date | null };
+  person: { id: string; name: string; name_key: string; positions: string[]; pseudonym: string; password_hash: string | null; department: string | null; created_at: Date; disabled_at: Date | null };
+  passkey: { credential_id: string; person_id: string; relying_party: string; public_key: Buffer; counter: number; transports: string[]; name: string; created_at: Date; used_at: Date | null };
+  session: { id: string; person_id: string };
+  invitation: { code_hash: Buffer; name: string; positions: string[]; department: string | null; created_at: Date; expires_at: Date; used_at: Date | null };
   revoked_token: { id: string; revoked_at: Date };
 };
 
@@ -14,6 +14,7 @@ export interface StoredPerson {
   readonly name: string;
   readonly positions: Position[];
   readonly pseudonym: string;
+  readonly department: string | null;
   readonly passwordHash: string | null;
   readonly createdAt: Date;
   readonly disabled: boolean;
@@ -27,34 +28,26 @@ export interface StoredPasskey {
   readonly transports: string[];
 }
 
-export interface StoredSession {
-  readonly id: string;
-  readonly agent: string;
-  readonly createdAt: Date;
-  readonly seenAt: Date;
-  readonly expiresAt: Date;
-}
-
 export interface StoredInvitation {
   readonly name: string;
   readonly positions: Position[];
+  readonly department: string | null;
   readonly expiresAt: Date;
 }
 
-type PersonRow = IdentityTables['person'];
-type SessionRow = IdentityTables['session'];
+export type PersonRow = IdentityTables['person'];
 const on = (database: Database) => database.withTables<IdentityTables>();
 // The positions were checked by the contract before they were stored.
-const toPerson = (row: PersonRow): StoredPerson => ({
+export const toPerson = (row: PersonRow): StoredPerson => ({
   id: row.id,
   name: row.name,
   positions: row.positions as Position[],
   pseudonym: row.pseudonym,
+  department: row.department,
   passwordHash: row.password_hash,
   createdAt: row.created_at,
   disabled: row.disabled_at !== null,
 });
-const toSession = (row: SessionRow): StoredSession => ({ id: row.id, agent: row.agent, createdAt: row.created_at, seenAt: row.seen_at, expiresAt: row.expires_at });
 
 export async function insertPerson(trx: Trx, person: Omit<StoredPerson, 'disabled'> & { nameKey: string }): Promise<boolean> {
   const inserted = await on(trx)
@@ -65,6 +58,7 @@ export async function insertPerson(trx: Trx, person: Omit<StoredPerson, 'disable
       name_key: person.nameKey,
       positions: person.positions,
       pseudonym: person.pseudonym,
+      department: person.department,
       password_hash: person.passwordHash,
       created_at: person.createdAt,
       disabled_at: null,
@@ -87,29 +81,53 @@ export async function listPeople(db: Database): Promise<StoredPerson[]> {
 }
 
 /** Disables and signs out everywhere. Tells when nobody with `guard` would be left, and then changes nothing. */
-export async function disablePerson(db: Database, id: string, at: Date, guard: Position): Promise<'disabled' | 'unknown' | 'last'> {
-  return db.transaction().execute(async (trx) => {
-    const people = on(trx);
-    const holders = await people.selectFrom('person').select(['id', 'positions']).where('disabled_at', 'is', null).forUpdate().execute();
-    const target = holders.find((person) => person.id === id);
-    if (target === undefined) return 'unknown';
-    if (target.positions.includes(guard) && !holders.some((person) => person.id !== id && person.positions.includes(guard))) return 'last';
-    await people.updateTable('person').set({ disabled_at: at }).where('id', '=', id).execute();
-    await people.deleteFrom('session').where('person_id', '=', id).execute();
-    return 'disabled';
-  });
+export async function disablePerson(trx: Trx, id: string, at: Date, guard: Position): Promise<'done' | 'unknown' | 'last'> {
+  const people = on(trx);
+  const found = await findGuarded(trx, id, guard);
+  if (found.person === undefined) return 'unknown';
+  if (found.isLast) return 'last';
+  await people.updateTable('person').set({ disabled_at: at }).where('id', '=', id).execute();
+  await people.deleteFrom('session').where('person_id', '=', id).execute();
+  return 'done';
 }
+
+/** Gives a person other positions and a department. Tells when nobody with `guard` would be left, and then changes nothing. */
+export async function changePerson(trx: Trx, id: string, change: { positions?: readonly Position[] | undefined; department?: string | null | undefined }, guard: Position): Promise<'done' | 'unknown' | 'last'> {
+  const found = await findGuarded(trx, id, guard);
+  if (found.person === undefined) return 'unknown';
+  if (found.isLast && change.positions !== undefined && !change.positions.includes(guard)) return 'last';
+  await on(trx)
+    .updateTable('person')
+    .set({ positions: change.positions === undefined ? found.person.positions : [...change.positions], ...(change.department === undefined ? {} : { department: change.department }) })
+    .where('id', '=', id)
+    .execute();
+  return 'done';
+}
+
+/** An enabled person, and whether nobody else holds `guard`; locked, so that two cannot lose it at once. */
+async function findGuarded(trx: Trx, id: string, guard: Position): Promise<{ person: { positions: string[] } | undefined; isLast: boolean }> {
+  const holders = await on(trx).selectFrom('person').select(['id', 'positions']).where('disabled_at', 'is', null).forUpdate().execute();
+  const person = holders.find((each) => each.id === id);
+  return { person, isLast: person?.positions.includes(guard) === true && !holders.some((each) => each.id !== id && each.positions.includes(guard)) };
+}
+
+export async function findPersonById(db: Database, id: string): Promise<StoredPerson | undefined> {
+  const row = await on(db).selectFrom('person').selectAll().where('id', '=', id).executeTakeFirst();
+  return row && toPerson(row);
+}
+
+const toInvitation = (row: IdentityTables['invitation']): StoredInvitation => ({ name: row.name, positions: row.positions as Position[], department: row.department, expiresAt: row.expires_at });
 
 export async function insertInvitation(db: Database, codeHash: Buffer, invitation: StoredInvitation, at: Date): Promise<void> {
   await on(db)
     .insertInto('invitation')
-    .values({ code_hash: codeHash, name: invitation.name, positions: invitation.positions, created_at: at, expires_at: invitation.expiresAt, used_at: null })
+    .values({ code_hash: codeHash, name: invitation.name, positions: invitation.positions, department: invitation.department, created_at: at, expires_at: invitation.expiresAt, used_at: null })
     .execute();
 }
 
 export async function findInvitation(db: Database, codeHash: Buffer, at: Date): Promise<StoredInvitation | undefined> {
   const row = await on(db).selectFrom('invitation').selectAll().where('code_hash', '=', codeHash).where('used_at', 'is', null).where('expires_at', '>', at).executeTakeFirst();
-  return row && { name: row.name, positions: row.positions as Position[], expiresAt: row.expires_at };
+  return row && toInvitation(row);
 }
 
 /** Spends the invitation: of several callers at once, one gets it. */
@@ -122,7 +140,7 @@ export async function spendInvitation(trx: Trx, codeHash: Buffer, at: Date): Pro
     .where('expires_at', '>', at)
     .returningAll()
     .executeTakeFirst();
-  return row && { name: row.name, positions: row.positions as Position[], expiresAt: row.expires_at };
+  return row && toInvitation(row);
 }
 
 export async function insertPasskey(trx: Trx, personId: string, passkey: StoredPasskey, at: Date): Promise<void> {
@@ -135,6 +153,7 @@ export async function insertPasskey(trx: Trx, personId: string, passkey: StoredP
       public_key: passkey.publicKey,
       counter: passkey.counter,
       transports: passkey.transports,
+      name: '',
       created_at: at,
       used_at: null,
     })
@@ -161,64 +180,7 @@ export async function notePasskeyUse(db: Database, credentialId: string, counter
   await on(db).updateTable('passkey').set({ counter, used_at: at }).where('credential_id', '=', credentialId).execute();
 }
 
-export async function insertSession(db: Database, session: StoredSession & { secretHash: Buffer; personId: string }): Promise<void> {
-  await on(db)
-    .insertInto('session')
-    .values({
-      id: session.id,
-      secret_hash: session.secretHash,
-      person_id: session.personId,
-      agent: session.agent,
-      created_at: session.createdAt,
-      seen_at: session.seenAt,
-      expires_at: session.expiresAt,
-    })
-    .execute();
-}
-
-/** The session and its person, unless it has expired, was idle since `idleSince`, or the person is disabled. */
-export async function findSession(db: Database, secretHash: Buffer, at: Date, idleSince: Date): Promise<{ session: StoredSession; person: StoredPerson } | undefined> {
-  const row = await on(db)
-    .selectFrom('session')
-    .innerJoin('person', 'person.id', 'session.person_id')
-    .selectAll('person')
-    .select(['session.id as session_id', 'session.agent', 'session.created_at as session_created_at', 'session.seen_at', 'session.expires_at'])
-    .where('session.secret_hash', '=', secretHash)
-    .where('session.expires_at', '>', at)
-    .where('session.seen_at', '>', idleSince)
-    .where('person.disabled_at', 'is', null)
-    .executeTakeFirst();
-  return row && { person: toPerson(row), session: { id: row.session_id, agent: row.agent, createdAt: row.session_created_at, seenAt: row.seen_at, expiresAt: row.expires_at } };
-}
-
-export async function noteSessionSeen(db: Database, id: string, at: Date): Promise<void> {
-  await on(db).updateTable('session').set({ seen_at: at }).where('id', '=', id).execute();
-}
-
-export async function listSessions(db: Database, personId: string, at: Date, idleSince: Date): Promise<StoredSession[]> {
-  const rows = await on(db)
-    .selectFrom('session')
-    .selectAll()
-    .where('person_id', '=', personId)
-    .where('expires_at', '>', at)
-    .where('seen_at', '>', idleSince)
-    .orderBy('created_at', 'desc')
-    .limit(100)
-    .execute();
-  return rows.map(toSession);
-}
-
-export async function deleteSession(db: Database, id: string, personId: string): Promise<boolean> {
-  const deleted = await on(db).deleteFrom('session').where('id', '=', id).where('person_id', '=', personId).returning('id').executeTakeFirst();
-  return deleted !== undefined;
-}
-
-/** Removes what has expired, so that the tables stay small. */
-export async function deleteExpired(db: Database, at: Date, idleSince: Date): Promise<void> {
-  await on(db)
-    .deleteFrom('session')
-    .where((where) => where.or([where('expires_at', '<=', at), where('seen_at', '<=', idleSince)]))
-    .execute();
+export async function deleteExpiredInvitations(db: Database, at: Date): Promise<void> {
   await on(db).deleteFrom('invitation').where('expires_at', '<=', at).execute();
 }
 

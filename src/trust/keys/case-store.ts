@@ -1,25 +1,38 @@
+import { sql } from 'kysely';
 import type { Database, Trx } from '../../platform/index.ts';
 
 type CaseTables = {
-  root_key: { only_row: boolean; fingerprint: Buffer };
-  case_key: { case_id: string; version: number; record_key: Buffer | null; log_key: Buffer | null; created_at: Date; destroyed_at: Date | null };
+  root_key_version: { version: number; fingerprint: Buffer };
+  case_key: {
+    case_id: string;
+    version: number;
+    record_key: Buffer | null;
+    log_key: Buffer | null;
+    owner_record_key: Buffer | null;
+    owner_log_key: Buffer | null;
+    created_at: Date;
+    destroyed_at: Date | null;
+  };
   sealed_record: { case_id: string; record: string; version: number; sealed: Buffer; created_at: Date };
   look: { case_id: string; n: number; commitment: Buffer; sealed: Buffer; from_index: number; leaf_index: number | null; created_at: Date };
+  legal_hold: { case_id: string; reason: string; placed_by: string; placed_at: Date };
 };
 
-/** Both keys are wrapped; null once destroyed. */
-export interface WrappedKeys {
+/** Wrapped keys of a case; null once destroyed. */
+export interface StoredKeys {
   readonly version: number;
   readonly recordKey: Buffer | null;
   readonly logKey: Buffer | null;
+  readonly ownerRecordKey: Buffer | null;
+  readonly ownerLogKey: Buffer | null;
 }
 
-interface SealedRecord {
+export interface SealedRecord {
   readonly version: number;
   readonly sealed: Buffer;
 }
 
-interface LookRow {
+export interface LookRow {
   readonly caseId: string;
   readonly n: number;
   readonly commitment: Buffer;
@@ -30,31 +43,74 @@ interface LookRow {
 
 const on = (db: Database) => db.withTables<CaseTables>();
 
-/** The fingerprint that stands; the first one to come stays. */
-export async function settleFingerprint(db: Database, fingerprint: Buffer): Promise<Buffer> {
+/** The fingerprints that stand, by version; the first one to come of a version stays. */
+export async function settleFingerprints(db: Database, held: readonly { version: number; fingerprint: Buffer }[]): Promise<Map<number, Buffer>> {
   await on(db)
-    .insertInto('root_key')
-    .values({ only_row: true, fingerprint })
-    .onConflict((conflict) => conflict.column('only_row').doNothing())
+    .insertInto('root_key_version')
+    .values(held.map(({ version, fingerprint }) => ({ version, fingerprint })))
+    .onConflict((conflict) => conflict.column('version').doNothing())
     .execute();
-  return (await on(db).selectFrom('root_key').select('fingerprint').executeTakeFirstOrThrow()).fingerprint;
+  return new Map((await on(db).selectFrom('root_key_version').selectAll().execute()).map((row) => [row.version, row.fingerprint]));
 }
 
-export async function readKeys(db: Database, caseId: string): Promise<WrappedKeys | undefined> {
-  const row = await on(db).selectFrom('case_key').selectAll().where('case_id', '=', caseId).executeTakeFirst();
-  return row && { version: row.version, recordKey: row.record_key, logKey: row.log_key };
+/** Versions of the root key that wrap the keys of any case, with their number. */
+export async function countByVersion(db: Database): Promise<Map<number, number>> {
+  const rows = await on(db)
+    .selectFrom('case_key')
+    .select(['version', ({ fn }) => fn.countAll<number>().as('count')])
+    .where('destroyed_at', 'is', null)
+    .groupBy('version')
+    .execute();
+  return new Map(rows.map((row) => [row.version, row.count]));
+}
+
+const toKeys = (row: CaseTables['case_key']): StoredKeys => ({ version: row.version, recordKey: row.record_key, logKey: row.log_key, ownerRecordKey: row.owner_record_key, ownerLogKey: row.owner_log_key });
+
+export async function readKeys(db: Database, caseIds: readonly string[]): Promise<Map<string, StoredKeys>> {
+  const rows = await on(db)
+    .selectFrom('case_key')
+    .selectAll()
+    .where('case_id', 'in', [...new Set(caseIds)])
+    .execute();
+  return new Map(rows.map((row) => [row.case_id, toKeys(row)]));
 }
 
 /** Keeps the keys that are there already. */
-export async function insertKeys(trx: Trx, caseId: string, keys: { version: number; recordKey: Buffer; logKey: Buffer }, at: Date): Promise<void> {
+export async function insertKeys(trx: Trx, caseId: string, keys: StoredKeys, at: Date): Promise<void> {
   await on(trx)
     .insertInto('case_key')
-    .values({ case_id: caseId, version: keys.version, record_key: keys.recordKey, log_key: keys.logKey, created_at: at, destroyed_at: null })
+    .values({
+      case_id: caseId,
+      version: keys.version,
+      record_key: keys.recordKey,
+      log_key: keys.logKey,
+      owner_record_key: keys.ownerRecordKey,
+      owner_log_key: keys.ownerLogKey,
+      created_at: at,
+      destroyed_at: null,
+    })
     .onConflict((conflict) => conflict.column('case_id').doNothing())
     .execute();
 }
 
-/** Locks the record's row, so that its version moves one at a time; 0 when there is none. */
+/** Cases whose keys an older version of the root key wraps, in the order of their ids. */
+export async function listKeysBelow(db: Database, version: number, limit: number): Promise<{ caseId: string; keys: StoredKeys }[]> {
+  const rows = await on(db).selectFrom('case_key').selectAll().where('version', '<', version).where('destroyed_at', 'is', null).orderBy('version').limit(limit).execute();
+  return rows.map((row) => ({ caseId: row.case_id, keys: toKeys(row) }));
+}
+
+/** Puts rewrapped keys in the place of the ones of `from`; leaves a case alone that was shredded or rewrapped meanwhile. */
+export async function replaceKeys(db: Database, caseId: string, from: number, keys: Pick<StoredKeys, 'version' | 'recordKey' | 'logKey'>): Promise<void> {
+  await on(db)
+    .updateTable('case_key')
+    .set({ version: keys.version, record_key: keys.recordKey, log_key: keys.logKey })
+    .where('case_id', '=', caseId)
+    .where('version', '=', from)
+    .where('destroyed_at', 'is', null)
+    .execute();
+}
+
+/** Locks the case's row, so that versions of its records move one at a time; 0 when there is no such record. */
 export async function lockRecordVersion(trx: Trx, caseId: string, record: string): Promise<number> {
   await on(trx).selectFrom('case_key').select('case_id').where('case_id', '=', caseId).forUpdate().execute();
   const row = await on(trx).selectFrom('sealed_record').select('version').where('case_id', '=', caseId).where('record', '=', record).executeTakeFirst();
@@ -69,33 +125,52 @@ export async function writeRecord(trx: Trx, caseId: string, record: string, vers
     .execute();
 }
 
-export async function readRecord(db: Database, caseId: string, record: string): Promise<SealedRecord | undefined> {
-  return on(db).selectFrom('sealed_record').select(['version', 'sealed']).where('case_id', '=', caseId).where('record', '=', record).executeTakeFirst();
+/** Sealed records of the cases by case id and name. */
+export async function readRecords(db: Database, caseIds: readonly string[]): Promise<Map<string, Map<string, SealedRecord>>> {
+  const rows = await on(db)
+    .selectFrom('sealed_record')
+    .select(['case_id', 'record', 'version', 'sealed'])
+    .where('case_id', 'in', [...new Set(caseIds)])
+    .execute();
+  const byCase = new Map<string, Map<string, SealedRecord>>();
+  for (const { case_id, record, version, sealed } of rows) {
+    const records = byCase.get(case_id) ?? new Map<string, SealedRecord>();
+    byCase.set(case_id, records.set(record, { version, sealed }));
+  }
+  return byCase;
 }
 
-export async function lastLookNumber(db: Database, caseId: string): Promise<number> {
-  const row = await on(db)
+/** The last running number of each case; none for a case without looks. */
+export async function lastLookNumbers(db: Database, caseIds: readonly string[]): Promise<Map<string, number>> {
+  const rows = await on(db)
     .selectFrom('look')
-    .select(({ fn }) => fn.max('n').as('n'))
-    .where('case_id', '=', caseId)
-    .executeTakeFirst();
-  return row?.n ?? 0;
+    .select(['case_id', ({ fn }) => fn.max('n').as('n')])
+    .where('case_id', 'in', [...new Set(caseIds)])
+    .groupBy('case_id')
+    .execute();
+  return new Map(rows.map((row) => [row.case_id, row.n]));
 }
 
-export async function insertLook(db: Database, look: Omit<LookRow, 'leafIndex'>, at: Date): Promise<void> {
+export async function insertLooks(db: Database, looks: readonly Omit<LookRow, 'leafIndex'>[], at: Date): Promise<void> {
   await on(db)
     .insertInto('look')
-    .values({ case_id: look.caseId, n: look.n, commitment: look.commitment, sealed: look.sealed, from_index: look.fromIndex, leaf_index: null, created_at: at })
+    .values(looks.map(({ caseId, n, commitment, sealed, fromIndex }) => ({ case_id: caseId, n, commitment, sealed, from_index: fromIndex, leaf_index: null, created_at: at })))
     .execute();
 }
 
-export async function setLookIndex(db: Database, commitment: Buffer, index: number): Promise<void> {
-  await on(db).updateTable('look').set({ leaf_index: index }).where('commitment', '=', commitment).execute();
+export async function setLookIndices(db: Database, looks: readonly { commitment: Buffer; index: number }[]): Promise<void> {
+  const values = sql.join(looks.map(({ commitment, index }) => sql`(${commitment}::bytea, ${index}::bigint)`));
+  await sql`update look set leaf_index = v.leaf from (values ${values}) as v(commitment, leaf) where look.commitment = v.commitment`.execute(db);
 }
 
-/** Only one that was never logged can go. */
-export async function deletePendingLook(db: Database, commitment: Buffer): Promise<void> {
-  await on(db).deleteFrom('look').where('commitment', '=', commitment).where('leaf_index', 'is', null).execute();
+/** Only ones that were never logged can go. */
+export async function deletePendingLooks(db: Database, commitments: readonly Buffer[]): Promise<void> {
+  if (commitments.length === 0) return;
+  await on(db)
+    .deleteFrom('look')
+    .where('commitment', 'in', [...commitments])
+    .where('leaf_index', 'is', null)
+    .execute();
 }
 
 const toLook = (row: CaseTables['look']): LookRow => ({
@@ -107,10 +182,10 @@ const toLook = (row: CaseTables['look']): LookRow => ({
   leafIndex: row.leaf_index,
 });
 
-/** Pending looks of one case, or of all. */
-export async function listPendingLooks(db: Database, caseId?: string): Promise<LookRow[]> {
+/** Pending looks of these cases, or of all. */
+export async function listPendingLooks(db: Database, caseIds?: readonly string[]): Promise<LookRow[]> {
   let query = on(db).selectFrom('look').selectAll().where('leaf_index', 'is', null).orderBy('from_index').limit(10_000);
-  if (caseId !== undefined) query = query.where('case_id', '=', caseId);
+  if (caseIds !== undefined) query = query.where('case_id', 'in', [...caseIds]);
   return (await query.execute()).map(toLook);
 }
 
@@ -129,18 +204,40 @@ export async function countLooks(db: Database): Promise<number> {
   return row.count;
 }
 
-/** Destroys both keys and deletes the records; gives the number of records, or null when there was no key. */
+/** Why the case must not be erased; null when nothing holds it. */
+export async function readHold(db: Database, caseId: string): Promise<string | null> {
+  return (await on(db).selectFrom('legal_hold').select('reason').where('case_id', '=', caseId).executeTakeFirst())?.reason ?? null;
+}
+
+export async function placeHold(db: Database, caseId: string, hold: { reason: string; placedBy: string; at: Date }): Promise<void> {
+  const row = { reason: hold.reason, placed_by: hold.placedBy, placed_at: hold.at };
+  await on(db)
+    .insertInto('legal_hold')
+    .values({ case_id: caseId, ...row })
+    .onConflict((conflict) => conflict.column('case_id').doUpdateSet(row))
+    .execute();
+}
+
+export async function liftHold(db: Database, caseId: string): Promise<void> {
+  await on(db).deleteFrom('legal_hold').where('case_id', '=', caseId).execute();
+}
+
+/** Destroys the keys of a case and deletes its records; null when there was no key or a hold stands. Dead rows stay in the files until `compactTables`. */
 export async function destroyKeys(db: Database, caseId: string, at: Date): Promise<number | null> {
   return db.transaction().execute(async (trx) => {
-    const destroyed = await on(trx)
-      .updateTable('case_key')
-      .set({ record_key: null, log_key: null, destroyed_at: at })
-      .where('case_id', '=', caseId)
-      .where('destroyed_at', 'is', null)
-      .returning('case_id')
-      .executeTakeFirst();
-    if (!destroyed) return null;
-    const deleted = await on(trx).deleteFrom('sealed_record').where('case_id', '=', caseId).returning('record').execute();
+    const tables = on(trx);
+    const held = await tables.selectFrom('legal_hold').select('case_id').where('case_id', '=', caseId).executeTakeFirst();
+    if (held) return null;
+    const present = await tables.selectFrom('case_key').select('case_id').where('case_id', '=', caseId).where('destroyed_at', 'is', null).forUpdate().executeTakeFirst();
+    if (!present) return null;
+    await tables.updateTable('case_key').set({ record_key: null, log_key: null, owner_record_key: null, owner_log_key: null, destroyed_at: at }).where('case_id', '=', caseId).execute();
+    const deleted = await tables.deleteFrom('sealed_record').where('case_id', '=', caseId).returning('record').execute();
     return deleted.length;
   });
+}
+
+/** Rewrites the tables that held keys and records, so that their files hold no older version of a row. Locks them while it runs. */
+export async function compactTables(db: Database): Promise<void> {
+  await sql`vacuum full case_key`.execute(db);
+  await sql`vacuum full sealed_record`.execute(db);
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { meetBrokerIn } from '../../../test/broker.ts';
 import { freshDatabase } from '../../../test/database.ts';
 import { openLogIn, temporaryFolder } from '../../../test/log-folder.ts';
 import type { Principal } from '../../contracts/principal.ts';
@@ -9,10 +10,9 @@ import type { DatabaseHandle } from '../../platform/index.ts';
 import { commitTo } from '../log/entry.ts';
 import type { TransparencyLog } from '../log/log.ts';
 import { splitEntries } from '../log/tile-files.ts';
-import { createPurposes, type Purposes } from '../purposes.ts';
+import { createPurposes, type Purposes } from '../purposes/index.ts';
 import { createCases, type Cases, type OpenRequest } from './cases.ts';
-import { seal, unseal } from './ciphers.ts';
-import { readOrMakeSecret } from './key-files.ts';
+import { seal, unseal } from '../broker/ciphers.ts';
 
 const PURPOSES = `
 purposes:
@@ -38,7 +38,8 @@ let log: TransparencyLog;
 let purposes: Purposes;
 let cases: Cases;
 
-const make = (rootKey = readOrMakeSecret(folder, 'root')): Promise<Cases> => createCases({ handle, clock: systemClock, random: systemRandom, rootKey, log, purposes });
+const authorize = (principal: Principal): boolean => principal.positions.includes('case_worker');
+const make = async (keys = folder): Promise<Cases> => createCases({ handle, clock: systemClock, broker: await meetBrokerIn(keys, log.verifierKey()), log, purposes, authorize });
 const sealFor = (caseId: string, plain = PLAIN): Promise<void> => handle.db.transaction().execute((trx) => cases.seal(trx, caseId, 'contact', plain));
 const codeOf = (result: Result<unknown>): string => (result.ok ? 'ok' : result.refusal.code);
 
@@ -174,7 +175,7 @@ test('a shredded case can be read by nobody, its leaves stay, and the log says t
 });
 
 test('a root key that does not belong to the database stops the start', async () => {
-  await expect(make(systemRandom(32))).rejects.toMatchObject({ refusals: [{ code: 'start.key-different' }] });
+  await expect(make(temporaryFolder())).rejects.toMatchObject({ refusals: [{ code: 'start.key-different' }] });
 });
 
 test('the commitment opens with nonce and body and with nothing else', () => {

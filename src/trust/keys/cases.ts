@@ -1,56 +1,62 @@
-import type { Position, Principal } from '../../contracts/principal.ts';
-import type { Look } from '../../contracts/trust.ts';
-import { isoOf, ok, refuse, Refused, type Clock, type Random, type Result } from '../../kernel/index.ts';
+import { createHash } from 'node:crypto';
+import { LOOK_WAYS, type Look, type LookWay } from '../../contracts/trust.ts';
+import type { Action, Position, Principal } from '../../contracts/principal.ts';
+import { isoOf, ok, refuse, Refused, type Clock, type Result } from '../../kernel/index.ts';
 import type { DatabaseHandle, Trx } from '../../platform/index.ts';
-import { canonicalJson, type Json } from '../log/canonical.ts';
-import { caseTag, commitTo, NONCE_BYTES } from '../log/entry.ts';
+import type { LookAct } from '../broker/protocol.ts';
 import { LogFault, type TransparencyLog } from '../log/log.ts';
-import { authorize } from '../policy.ts';
-import type { Purposes } from '../purposes.ts';
-import {
-  countLooks,
-  deletePendingLook,
-  destroyKeys,
-  insertKeys,
-  insertLook,
-  lastLookNumber,
-  listLooks,
-  listPendingLooks,
-  lockRecordVersion,
-  readKeys,
-  readRecord,
-  setLookIndex,
-  settleFingerprint,
-  writeRecord,
-  type WrappedKeys,
-} from './case-store.ts';
-import { fingerprintOf, KEY_BYTES, seal, unseal } from './ciphers.ts';
+import type { Purposes } from '../purposes/index.ts';
+import type { BrokerClient } from './broker-client.ts';
+import { insertKeys, liftHold, listLooks, lockRecordVersion, placeHold, readKeys, readRecords, writeRecord, type StoredKeys } from './case-store.ts';
+import { createErasure, type Erased } from './erasure.ts';
+import { createOpenings, wrappedOf, type OpenItemRequest } from './openings.ts';
+import { settleRoots } from './rotation.ts';
+import { listSealed, readSealed, setUntil } from './sealed-look-store.ts';
 
 const REASON_MIN_CHARS = 5;
 const REASON_MAX_CHARS = 500;
-const KEY_VERSION = 1;
+const ITEMS_MAX = 200;
 
-export interface OpenRequest {
-  readonly caseId: string;
-  readonly record: string;
+/** Who looks and why; the same for all records of one call. */
+export interface OpenAct {
   readonly principal: Principal;
   /** In which of the principal's positions. */
   readonly position: Position;
   readonly purpose: string;
   readonly reason: string;
-  /** Names of the fields to show; nothing else leaves. */
-  readonly fields: readonly string[];
+  /** How it is shown; in the body of the look, not in the leaf. */
+  readonly via?: LookWay;
+  /** ISO 8601 date or instant until which the resident does not see the look; the caller has had two people agree. */
+  readonly sealedUntil?: string;
 }
+export type OpenRequest = OpenAct & OpenItemRequest;
 
 export interface Cases {
-  /** Seals `plain` under the case's key, which is made when there is none; replaces the record of that name. Throws `Refused` with `key.gone`. */
-  seal(trx: Trx, caseId: string, record: string, plain: Record<string, string>): Promise<void>;
+  /**
+   * Seals `plain` under the case's key; replaces the record of that name. The first seal of a case makes its keys and, with
+   * `ownerSecret`, wraps them for the resident's link too: then only, and never later. Throws `Refused` with `key.gone` or `key.broker-away`.
+   */
+  seal(trx: Trx, caseId: string, record: string, plain: Record<string, string>, ownerSecret?: string): Promise<void>;
   /** Shows fields of a record after a look with purpose and reason is durable in the log; otherwise refuses and decrypts nothing. */
   open(request: OpenRequest): Promise<Result<{ plain: Record<string, string>; look: Look }>>;
-  /** Every look at the case, oldest first; none for a case without a key. Throws `Refused` with `key.gone`. */
+  /** The same for up to 200 records: a look each, all durable before any is decrypted. Refuses all when one is not there. */
+  openMany(act: OpenAct, items: readonly OpenItemRequest[]): Promise<Result<{ caseId: string; plain: Record<string, string>; look: Look }[]>>;
+  /** The resident's own read by the secret of their link: no look, no root key. `request.not-found` when the case was not sealed for it. */
+  openOwn(caseId: string, ownerSecret: string, record: string): Promise<Result<Record<string, string>>>;
+  /** The case's log key in hex: with it the resident finds all leaves of the case. */
+  ownLogKey(caseId: string, ownerSecret: string): Promise<Result<string>>;
+  /** Every look at the case that its resident may see by now, oldest first; none for a case without a key. Throws `Refused` with `key.gone`. */
   looksOf(caseId: string): Promise<Look[]>;
-  /** Destroys the keys of the case: nobody reads its records or looks any more. The log keeps a leaf that says so. */
-  shred(caseId: string): Promise<Result<{ records: number; index: number }>>;
+  /** Tells the residents of sealed looks whose date has come; gives how many. `looksOf` does so by itself. */
+  revealDue(): Promise<number>;
+  /** Moves the date of the sealed look at `index`, at most 12 months ahead of now; leaves a leaf `look.extend`. The caller has had two people agree. */
+  extendSealed(index: number, until: string): Promise<Result<{ index: number }>>;
+  /** Sealed looks without their cases, for the public count. */
+  listSealed(): Promise<{ index: number; at: string; until: string; revealed: boolean }[]>;
+  /** Destroys the keys of the case: nobody reads its records or looks any more. The log keeps a leaf that says so. `key.held` under a legal hold. */
+  shred(caseId: string): Promise<Result<Erased>>;
+  /** A legal hold with its reason; null lifts it. */
+  hold(caseId: string, hold: { reason: string; placedBy: string } | null): Promise<Result<void>>;
   /** Durable looks of all cases. */
   count(): number;
 }
@@ -58,191 +64,173 @@ export interface Cases {
 interface CasesOptions {
   readonly handle: DatabaseHandle;
   readonly clock: Clock;
-  readonly random: Random;
-  readonly rootKey: Uint8Array;
+  readonly broker: BrokerClient;
   readonly log: TransparencyLog;
-  readonly purposes: Purposes;
+  readonly purposes: Pick<Purposes, 'get' | 'live'>;
+  readonly authorize: (principal: Principal, action: Action) => boolean;
+  /** Days that copies of the key store are kept; an erasure is complete after them. */
+  readonly keyWindowDays?: number;
 }
 
-/** What the look commits to; sealed for the resident, never in the leaf. */
-type LookBody = { readonly [key: string]: Json } & {
-  at: string;
-  record: string;
-  position: string;
-  pseudonym: string;
-  purpose: string;
-  reason: string;
-  fields: readonly string[];
-  n: number;
-};
+const KEY_WINDOW_DAYS = 30;
 
-/**
- * The key broker. A case has two keys, each wrapped under the root key: the log key, which seals looks and makes the tags in the
- * log, and the record key, which is unwrapped only after the look is durable.
- */
+/** The city's side of the key broker: it keeps what is sealed and wrapped, and never has a key. */
 export async function createCases(options: CasesOptions): Promise<Cases> {
-  const { handle, clock, random, rootKey, log, purposes } = options;
+  const { handle, clock, broker, log } = options;
   const db = handle.db;
-  const fingerprint = fingerprintOf(rootKey);
-  if (!(await settleFingerprint(db, fingerprint)).equals(fingerprint))
-    throw new Refused({ code: 'start.key-different', detail: 'keys/root.key is not the key that wrapped the case keys of this database.' });
+  await settleRoots(db, broker.state());
+  const openings = await createOpenings({ handle, clock, log, broker });
+  const erasure = createErasure({ handle, clock, log, broker, openings, keyWindowDays: options.keyWindowDays ?? KEY_WINDOW_DAYS });
+  const keysOf = async (caseId: string): Promise<StoredKeys | undefined> => (await readKeys(db, [caseId])).get(caseId);
 
-  const wrap = (caseId: string, use: 'record' | 'log', key: Uint8Array): Buffer => seal(rootKey, ['case-key', caseId, use, KEY_VERSION], key, random);
-  const unwrapKey = (caseId: string, use: 'record' | 'log', keys: WrappedKeys): Buffer | null => {
-    const wrapped = use === 'record' ? keys.recordKey : keys.logKey;
-    return wrapped && unseal(rootKey, ['case-key', caseId, use, keys.version], wrapped);
-  };
-  // A look whose append ended in doubt gets its index when its leaf is in the tree, and goes when it is not.
-  const settlePending = async (caseId?: string): Promise<void> => {
-    for (const look of await listPendingLooks(db, caseId)) {
-      const index = await log.find(look.commitment, look.fromIndex);
-      if (index === null) await deletePendingLook(db, look.commitment);
-      else {
-        await setLookIndex(db, look.commitment, index);
-        looks += 1;
-      }
+  const findMissing = async (items: readonly OpenItemRequest[]): Promise<ReturnType<typeof refuse> | null> => {
+    const caseIds = items.map(({ caseId }) => caseId);
+    const [keys, records] = [await readKeys(db, caseIds), await readRecords(db, caseIds)];
+    for (const { caseId, record } of items) {
+      if (keys.get(caseId)?.recordKey === null) return keyGone();
+      if (!records.get(caseId)?.has(record)) return refuse('request.not-found', 'No such data is kept for this case.', 'caseId');
     }
+    return null;
   };
-  let looks = await countLooks(db);
-  await settlePending();
 
-  // One look a case at a time, so that its running numbers have no gaps.
-  const inTurn = createTurns();
+  const openMany: Cases['openMany'] = async (act, items) => {
+    const refusal = checkOpen(options, act, items) ?? (await findMissing(items));
+    if (refusal) return refusal;
+    const lookAct = lookActOf(act, clock.nowMs());
+    if (lookAct === null) return refuse('http.invalid', 'Give a date in the coming twelve months.', 'sealedUntil');
+    return refusing(async () => {
+      const written = await openings.write(lookAct, items);
+      const plain = await openings.open(written);
+      if (!plain.ok) return plain;
+      return ok(written.map((look, at) => ({ caseId: look.caseId, plain: plain.value[at] as Record<string, string>, look: toLook(look, look.index) })));
+    });
+  };
 
-  const appendLook = async (request: OpenRequest, logKey: Uint8Array): Promise<Look> => {
-    const { caseId, record, position, purpose } = request;
-    await settlePending(caseId);
-    const n = (await lastLookNumber(db, caseId)) + 1;
-    const at = clock.nowMs();
-    const { pseudonym } = request.principal;
-    const body: LookBody = { at: isoOf(at), record, position, pseudonym, purpose, reason: request.reason.trim(), fields: [...request.fields], n };
-    const nonce = random(NONCE_BYTES);
-    const commitment = commitTo(nonce, body);
-    const sealed = seal(logKey, ['look', caseId, n], Buffer.from(canonicalJson({ nonce: Buffer.from(nonce).toString('hex'), body })), random);
-    await insertLook(db, { caseId, n, commitment, sealed, fromIndex: log.size() }, new Date(at));
-    try {
-      const index = await log.append({ kind: 'look', t: isoOf(at), purpose, position, pseudonym, caseTag: caseTag(logKey, n), n, commit: commitment.toString('hex') });
-      await setLookIndex(db, commitment, index);
-      looks += 1;
-      return toLook(body, index);
-    } catch (error) {
-      if (error instanceof Refused || (error instanceof LogFault && error.outcome === 'not-appended')) await deletePendingLook(db, commitment);
-      throw error;
-    }
+  const own = async <T>(caseId: string, work: (owner: { recordKey: string; logKey: string }) => Promise<T>): Promise<Result<T>> => {
+    const keys = await keysOf(caseId);
+    if (keys?.recordKey === null) return keyGone();
+    if (keys?.ownerRecordKey == null || keys.ownerLogKey === null) return refuse('request.not-found', 'This case was not sealed for a link.', 'caseId');
+    return ok(await work({ recordKey: encode(keys.ownerRecordKey), logKey: encode(keys.ownerLogKey) }));
   };
 
   return {
-    seal: async (trx, caseId, record, plain) => {
-      await insertKeys(
-        trx,
-        caseId,
-        { version: KEY_VERSION, recordKey: wrap(caseId, 'record', random(KEY_BYTES)), logKey: wrap(caseId, 'log', random(KEY_BYTES)) },
-        new Date(clock.nowMs()),
-      );
-      const version = (await lockRecordVersion(trx, caseId, record)) + 1;
-      const keys = await readKeys(trx, caseId);
-      const key = keys && unwrapKey(caseId, 'record', keys);
-      if (!key) throw new Refused(keyGone());
-      await writeRecord(trx, caseId, record, version, seal(key, [caseId, record, version], Buffer.from(JSON.stringify(plain)), random), new Date(clock.nowMs()));
-      key.fill(0);
-    },
-    open: async (request) => {
-      const refusal = checkOpen(request, purposes);
-      if (refusal) return refusal;
-      const { caseId, record, fields } = request;
-      const keys = await readKeys(db, caseId);
-      if (!keys || !(await readRecord(db, caseId, record)))
-        return keys && keys.recordKey === null ? { ok: false, refusal: keyGone() } : refuse('request.not-found', 'No such data is kept for this case.', 'caseId');
-      const logKey = unwrapKey(caseId, 'log', keys);
-      if (!logKey) return { ok: false, refusal: keyGone() };
-      let look: Look;
-      try {
-        look = await inTurn(caseId, () => appendLook(request, logKey));
-      } catch (error) {
-        if (error instanceof LogFault) return refuse('look.log-unavailable', 'The look could not be written to the transparency log, so nothing was decrypted.');
-        if (error instanceof Refused) return { ok: false, refusal: error.refusals[0] };
-        throw error;
-      } finally {
-        logKey.fill(0);
+    seal: async (trx, caseId, record, plain, ownerSecret) => {
+      const at = new Date(clock.nowMs());
+      if (!(await readKeys(trx, [caseId])).has(caseId)) {
+        const { keys, owner } = await broker.call('makeKeys', { caseId, ownerSecret: ownerSecret ?? null });
+        await insertKeys(trx, caseId, { version: keys.version, recordKey: decode(keys.recordKey), logKey: decode(keys.logKey), ownerRecordKey: owner && decode(owner.recordKey), ownerLogKey: owner && decode(owner.logKey) }, at);
       }
-      // Read again: the case may have been shredded while the look was written.
-      const [present, sealed] = [await readKeys(db, caseId), await readRecord(db, caseId, record)];
-      const key = present && unwrapKey(caseId, 'record', present);
-      if (!key || !sealed) return { ok: false, refusal: keyGone() };
-      const all = JSON.parse(unseal(key, [caseId, record, sealed.version], sealed.sealed).toString('utf8')) as Record<string, string>;
-      key.fill(0);
-      return ok({ plain: Object.fromEntries(fields.map((field) => [field, all[field] ?? ''])), look });
+      const recordVersion = (await lockRecordVersion(trx, caseId, record)) + 1;
+      const keys = wrappedOf((await readKeys(trx, [caseId])).get(caseId));
+      const { sealed } = await broker.call('seal', { caseId, keys, record, recordVersion, plain });
+      await writeRecord(trx, caseId, record, recordVersion, decode(sealed), at);
     },
+    openMany,
+    open: async ({ caseId, record, fields, ...act }) => {
+      const opened = await openMany(act, [{ caseId, record, fields }]);
+      return opened.ok ? ok({ plain: opened.value[0]?.plain as Record<string, string>, look: opened.value[0]?.look as Look }) : opened;
+    },
+    openOwn: async (caseId, ownerSecret, record) => {
+      const found = (await readRecords(db, [caseId])).get(caseId)?.get(record);
+      if (found === undefined) return refuse('request.not-found', 'No such data is kept for this case.', 'caseId');
+      return own(caseId, async (owner) => (await broker.call('openOwn', { caseId, owner, ownerSecret, record, recordVersion: found.version, sealed: encode(found.sealed) })).plain);
+    },
+    ownLogKey: (caseId, ownerSecret) => own(caseId, async (owner) => (await broker.call('ownLogKey', { caseId, owner, ownerSecret })).logKey),
     looksOf: async (caseId) => {
-      const keys = await readKeys(db, caseId);
-      if (!keys) return [];
-      const logKey = unwrapKey(caseId, 'log', keys);
-      if (!logKey) throw new Refused(keyGone());
+      const stored = await keysOf(caseId);
+      if (!stored) return [];
+      await openings.reveal(caseId);
       const rows = await listLooks(db, caseId);
-      const found = rows.map(({ n, sealed, leafIndex }) => {
-        const { body } = JSON.parse(unseal(logKey, ['look', caseId, n], sealed).toString('utf8')) as { body: LookBody };
-        return toLook(body, leafIndex as number);
-      });
-      logKey.fill(0);
-      return found;
+      const { looks } = await broker.call('readLooks', { caseId, keys: wrappedOf(stored), looks: rows.map(({ n, sealed }) => ({ n, sealed: encode(sealed) })) });
+      return looks.map((look, at) => toLook(look, rows[at]?.leafIndex as number));
     },
-    shred: (caseId) =>
-      inTurn(caseId, async () => {
-        await settlePending(caseId);
-        const keys = await readKeys(db, caseId);
-        const logKey = keys && unwrapKey(caseId, 'log', keys);
-        if (!logKey) return { ok: false, refusal: keyGone() } as const;
-        const n = (await lastLookNumber(db, caseId)) + 1;
-        const tag = caseTag(logKey, n);
-        logKey.fill(0);
-        const records = await destroyKeys(db, caseId, new Date(clock.nowMs()));
-        if (records === null) return { ok: false, refusal: keyGone() } as const;
-        const index = await log.appendBody('case.shred', { records }, { caseTag: tag, n });
-        return ok({ records, index });
-      }),
-    count: () => looks,
+    revealDue: () => openings.reveal(),
+    extendSealed: async (index, until) => {
+      const row = await readSealed(db, index);
+      const date = untilOf(until, clock.nowMs());
+      if (row === undefined) return refuse('request.not-found', 'There is no sealed look at this index.', 'index');
+      if (date === null || Date.parse(date) <= row.until.getTime()) return refuse('http.invalid', 'Give a date after the present one, in the coming twelve months.', 'until');
+      if (!(await setUntil(db, row.commitment, new Date(date)))) return refuse('request.act-not-allowed', 'This look has been opened already.', 'index');
+      return refusing(async () => ok({ index: await log.appendBody('look.extend', { sealed: index, until: date }) }));
+    },
+    listSealed: async () => (await listSealed(db)).map(({ index, at, until, revealed }) => ({ index, at: at.toISOString(), until: until.toISOString(), revealed })),
+    shred: (caseId) => refusing(() => erasure.shred(caseId)),
+    hold: async (caseId, hold) => {
+      if ((await keysOf(caseId)) === undefined) return refuse('request.not-found', 'No such data is kept for this case.', 'caseId');
+      await (hold === null ? liftHold(db, caseId) : placeHold(db, caseId, { ...hold, at: new Date(clock.nowMs()) }));
+      return ok(undefined);
+    },
+    count: openings.count,
   };
 }
 
-const keyGone = () => refuse('key.gone', 'The key of this case was destroyed on purpose.').refusal;
+const encode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const decode = (text: string): Buffer => Buffer.from(text, 'base64');
+const keyGone = () => refuse('key.gone', 'The key of this case was destroyed on purpose.');
 
-const toLook = (body: LookBody, index: number): Look => ({
-  index,
-  at: body.at,
-  position: body.position,
-  pseudonym: body.pseudonym,
-  purpose: body.purpose,
-  reason: body.reason,
-  fields: [...body.fields],
-});
+/** A log that does not take the look and a broker that is away are answers, not faults. */
+async function refusing<T>(work: () => Promise<Result<T>>): Promise<Result<T>> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof LogFault) return refuse('look.log-unavailable', 'The transparency log could not be written, so nothing was done.');
+    if (error instanceof Refused) return { ok: false, refusal: error.refusals[0] };
+    throw error;
+  }
+}
+
+const YEAR_MS = 366 * 86_400_000;
+
+function untilOf(text: string, nowMs: number): string | null {
+  const atMs = /^\d{4}-\d{2}-\d{2}(T\S+Z)?$/.test(text) ? Date.parse(text) : Number.NaN;
+  return atMs > nowMs && atMs <= nowMs + YEAR_MS ? isoOf(atMs) : null;
+}
+
+function lookActOf({ principal, position, purpose, reason, via, sealedUntil }: OpenAct, nowMs: number): LookAct | null {
+  const until = sealedUntil === undefined ? undefined : untilOf(sealedUntil, nowMs);
+  if (until === null) return null;
+  const { pseudonym, department } = principal;
+  return { at: isoOf(nowMs), position, pseudonym, department: department ?? '', purpose, reason: reason.trim(), via: via ?? 'detail', ...(until === undefined ? {} : { until }) };
+}
+
+/** The look that a body tells of; bodies of the first release have neither department nor way. */
+function toLook({ nonce, body }: { nonce: string; body: string }, index: number): Look {
+  const { opens, ...told } = JSON.parse(body) as LookAct & { n: number; fields: string[]; record?: string; opens?: { index: number } };
+  const via = LOOK_WAYS.find((way) => way === told.via) ?? 'detail';
+  return {
+    index,
+    n: told.n,
+    at: told.at,
+    position: told.position,
+    pseudonym: told.pseudonym,
+    department: told.department ?? '',
+    purpose: told.purpose,
+    reason: told.reason,
+    record: told.record ?? 'contact',
+    fields: [...told.fields],
+    via,
+    ...(told.until === undefined ? {} : { sealedUntil: told.until }),
+    ...(opens === undefined ? {} : { opens: opens.index }),
+    nonce,
+    commit: createHash('sha256').update(Buffer.from(nonce, 'hex')).update(body).digest('hex'),
+    body,
+  };
+}
 
 /** Everything that must hold before a look is even written. */
-function checkOpen({ principal, position, purpose, reason, fields }: OpenRequest, purposes: Purposes): ReturnType<typeof refuse> | null {
+function checkOpen({ authorize, purposes }: CasesOptions, { principal, position, purpose, reason }: OpenAct, items: readonly OpenItemRequest[]): ReturnType<typeof refuse> | null {
   if (!principal.positions.includes(position) || !authorize({ ...principal, positions: [position] }, 'requests.look'))
     return refuse('auth.forbidden', "This position does not look at residents' data.");
   if (purpose === '') return refuse('look.reason-missing', 'No purpose is named.', 'purpose');
   const length = reason.trim().length;
   if (length < REASON_MIN_CHARS || length > REASON_MAX_CHARS)
     return refuse('look.reason-missing', `Give a reason of ${REASON_MIN_CHARS} to ${REASON_MAX_CHARS} characters.`, 'reason');
-  if (fields.length === 0 || fields.length > 100) return refuse('http.invalid', 'Name the fields to show.', 'fields');
+  if (!reason.isWellFormed()) return refuse('http.invalid', 'The reason is not well-formed text.', 'reason');
+  if (items.length === 0 || items.length > ITEMS_MAX) return refuse('http.invalid', `Open 1 to ${ITEMS_MAX} records at once.`, 'items');
+  if (items.some(({ fields }) => fields.length === 0 || fields.length > 100)) return refuse('http.invalid', 'Name the fields to show.', 'fields');
   const registered = purposes.get(purpose);
   if (!registered) return refuse('purpose.unknown', `${purpose} is not in the register.`, 'purpose');
   if (!purposes.live(purpose)) return refuse('purpose.expired', `${purpose} has ended.`, 'purpose');
   if (!registered.personal_data) return refuse('purpose.unknown', `${purpose} is not registered for personal data.`, 'purpose');
   return null;
-}
-
-/** Runs work of the same key one after the other. */
-function createTurns(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
-  const last = new Map<string, Promise<unknown>>();
-  return async (key, work) => {
-    const before = last.get(key) ?? Promise.resolve();
-    const mine = before.then(work, work);
-    last.set(key, mine);
-    try {
-      return await mine;
-    } finally {
-      if (last.get(key) === mine) last.delete(key);
-    }
-  };
 }

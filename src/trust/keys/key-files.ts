@@ -16,7 +16,7 @@ function keyFolder(dataFolder: string): string {
  * Reads a secret of 32 bytes, and makes it (mode 0600) when there is none. When two processes make it at once, both get the
  * one that came first. Throws when the file is not a key.
  */
-export function readOrMakeSecret(dataFolder: string, name: 'root' | 'token', random: Random = systemRandom): Uint8Array {
+export function readOrMakeSecret(dataFolder: string, name: 'root' | 'token' | 'index' | 'identity', random: Random = systemRandom): Uint8Array {
   const content = readOrMake(join(keyFolder(dataFolder), `${name}.key`), () => Buffer.from(random(SECRET_BYTES)).toString('base64'));
   const secret = Buffer.from(content.trim(), 'base64');
   if (secret.length !== SECRET_BYTES) throw new Error(`${name}.key in the key folder is damaged: restore it from the key backup`);

@@ -14,6 +14,10 @@ export interface Leaf {
   readonly caseTag?: string;
   /** Running number of the case's leaves, from 1. */
   readonly n?: number;
+  /** ISO 8601 date on which a sealed look opens. */
+  readonly until?: string;
+  /** Index of the sealed look that this one tells of. */
+  readonly opens?: number;
   /** SHA-256(nonce ‖ body), hex. */
   readonly commit: string;
 }

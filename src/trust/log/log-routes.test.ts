@@ -12,6 +12,8 @@ import { authorize } from '../policy.ts';
 import { registerLogRoutes } from './log-routes.ts';
 import type { TransparencyLog } from './log.ts';
 import { verifyLog } from './verify-command.ts';
+import { verifyProofFile } from './verify-proof-command.ts';
+import { UNWITNESSED } from '../witness/cosigning.ts';
 
 const folder = temporaryFolder();
 let log: TransparencyLog;
@@ -23,7 +25,7 @@ const append = (count: number): Promise<number[]> =>
 beforeAll(async () => {
   log = await openLogIn(folder, await freshDatabase());
   http = await buildHttp({ logger: silentLogger, authenticate: async () => ANONYMOUS, authorize });
-  registerLogRoutes(http, { log, status: () => log.status(0) });
+  registerLogRoutes(http, { log, status: () => ({ ...log.status(0), witnesses: UNWITNESSED }) });
   await append(260);
   return async () => {
     await http.close();
@@ -78,4 +80,26 @@ test('an address without a log is told from a broken one', async () => {
   expect(await verifyLog(`http://127.0.0.1:${(page.address() as AddressInfo).port}`, { print: (line) => lines.push(line) })).toBe(2);
   expect(lines[0]).toContain('There is no log');
   page.close();
+});
+
+test('the proof of an entry is public and holds under the key, and a wrong index is a refusal', async () => {
+  const answer = await http.inject({ url: '/log/proof/17' });
+  expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+  const { entry } = await log.proveInclusion(17);
+  const [proof, given] = [join(folder, 'proof'), join(folder, 'entry')];
+  writeFileSync(proof, answer.body);
+  writeFileSync(given, entry);
+  const lines: string[] = [];
+  const check = (options: Parameters<typeof verifyProofFile>[1]): Promise<number> => verifyProofFile(proof, { print: (line) => lines.push(line), ...options });
+  expect(await check({ entry: given, key: log.verifierKey() })).toBe(0);
+  expect(lines.join('\n')).toMatch(/Proved:[\s\S]*Not proved:/);
+  expect(await check({ entry: given })).toBe(2);
+  expect(await check({ key: log.verifierKey() })).toBe(2);
+  expect(await check({ entry: given, key: log.verifierKey().replace('+A', '+B') })).toBe(2);
+  writeFileSync(join(folder, 'policy'), `log ${log.verifierKey()}\nquorum none\n`);
+  expect(await check({ entry: given, policy: join(folder, 'policy') })).toBe(0);
+  writeFileSync(given, '{}');
+  expect(await check({ entry: given, key: log.verifierKey() })).toBe(1);
+  for (const index of ['9999999', '-1', '01', '1e1', 'x', '99999999999999999999']) expect([index, (await http.inject({ url: `/log/proof/${index}` })).statusCode]).toEqual([index, 404]);
+  expect((await http.inject({ url: '/log/witnessed' })).statusCode).toBe(404);
 });

@@ -2,10 +2,11 @@ import type { KeyObject } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Refused, type Clock } from '../../kernel/index.ts';
-import { lockFolder, type DatabaseHandle, type Logger } from '../../platform/index.ts';
-import { advanceHead, insertHead, readHead, type StoredHead } from './log-store.ts';
+import type { DatabaseHandle, Logger } from '../../platform/index.ts';
+import { advanceHead, insertHead, readHead, replaceHead, type StoredHead } from './log-store.ts';
 import { EMPTY_EDGE, emptyRoot, hashLeaf, readSubtree, rootOf, TILE_WIDTH, type Edge, type Hash } from './merkle.ts';
-import { openCheckpoint, signCheckpoint, verifierKey } from './note.ts';
+import { cosignaturesOf, openCheckpoint, signCheckpoint, verifierKey } from './note.ts';
+import { readRestart, type Restart } from './restart.ts';
 import { readHashes, splitEntries, splitHashes, type TileFiles } from './tile-files.ts';
 import { hashesAt } from './tile-path.ts';
 
@@ -13,6 +14,12 @@ export interface SigningKey {
   readonly privateKey: KeyObject;
   /** 32 bytes of RFC 8032. */
   readonly publicKey: Uint8Array;
+}
+
+/** What others signed: the lines for the newest head, and the newest head that met the quorum with its lines. */
+export interface Cosigned {
+  readonly lines: readonly string[];
+  readonly witnessed: { readonly size: number; readonly checkpoint: string } | null;
 }
 
 /** All that appending needs: the right edge, the entries of the last, partial bundle, and the head that was signed over them. */
@@ -34,32 +41,23 @@ interface StartOptions {
   readonly signingKey: SigningKey;
 }
 
-/** One writer a folder. Throws `Refused` when another process has it. */
-export function holdLogFolder(folder: string): () => void {
-  try {
-    return lockFolder(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
-    throw new Refused({ code: 'start.already-running', detail: `The transparency log is held: ${(error as Error).message}.` });
-  }
-}
-
 /**
  * Reads the log and compares files and database. Throws `Refused` with `start.log-rolled-back` when either holds a smaller or a
  * different tree than was signed; rewrites a checkpoint file that a crash left behind and removes what no head covers.
  */
-export async function loadLog(options: StartOptions, folder: string, files: TileFiles, batch: number): Promise<LogState> {
+export async function loadLog(options: StartOptions, folder: string, files: TileFiles, batch: number): Promise<{ state: LogState; cosigned: Cosigned }> {
   const { handle, logger, signingKey } = options;
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  const text = await files.readCheckpoint();
-  const head = (await readHead(handle.db)) ?? (await beginLog(options, text));
+  const text = await files.readNote('checkpoint');
+  const restart = readRestart(folder);
+  const head = await readOrBegin(options, text, restart);
   if (verifierKey(head.origin, signingKey.publicKey) !== head.verifierKey)
     throw new Refused({ code: 'start.key-different', detail: 'keys/log.key is not the key that signed this log.' });
   publishVerifierKey(folder, head.verifierKey);
 
   const onFile = text === null ? null : openCheckpoint(text, head.origin, signingKey.publicKey);
   if (text !== null && onFile === null) throw rolledBack('its checkpoint file is not signed by this log');
-  const target = onFile !== null && onFile.size > head.size ? { ...onFile, checkpoint: text as string } : head;
+  const target = onFile !== null && onFile.size > head.size ? { ...onFile, checkpoint: signCheckpoint(onFile, signingKey) } : head;
   const edge = await readEdge(files, target.size);
   const root = rootOf(edge);
   if (!same(root, target.root)) throw rolledBack(`its files do not give the root that was signed for ${target.size} entries`);
@@ -67,24 +65,40 @@ export async function loadLog(options: StartOptions, folder: string, files: Tile
   if (other !== null && !same(await rootAt(files, target.size, other.size), other.root))
     throw rolledBack(`file and database were signed over different trees at ${other.size} entries`);
 
+  const witnessed = await readWitnessed(options, files, head.origin, target.size);
   const checkpointAt = target === head ? head.checkpointAt : new Date(options.clock.nowMs());
   if (target !== head) {
     logger.warn({ file: target.size, database: head.size }, 'the database is behind the transparency log, as after restoring an older backup: the log stays as it is');
     if (!(await advanceHead(handle.db, head, { ...target, checkpointAt }))) throw rolledBack('another process moved its head');
-  } else if (onFile?.size !== head.size) await files.writeCheckpoint(head.checkpoint);
+  } else if (onFile?.size !== head.size) await files.writeNote('checkpoint', head.checkpoint);
   const dropped = await files.dropBeyond(target.size, batch);
   if (dropped > 0) logger.info({ files: dropped }, 'removed what an append that was not signed had left in the log');
-  return { origin: head.origin, verifierKey: head.verifierKey, edge, root, tail: await readTail(files, edge), checkpoint: target.checkpoint, checkpointAt };
+  const checkpoint = signCheckpoint({ origin: head.origin, size: target.size, root }, signingKey);
+  const lines = text !== null && onFile?.size === target.size ? cosignaturesOf(text, head.origin, signingKey.publicKey) : [];
+  return { state: { origin: head.origin, verifierKey: head.verifierKey, edge, root, tail: await readTail(files, edge), checkpoint, checkpointAt }, cosigned: { lines, witnessed } };
+}
+
+/** What witnesses saw binds the log as its own signature does. */
+async function readWitnessed({ signingKey }: StartOptions, files: TileFiles, origin: string, size: number): Promise<Cosigned['witnessed']> {
+  const text = await files.readNote('witnessed');
+  if (text === null) return null;
+  const seen = openCheckpoint(text, origin, signingKey.publicKey);
+  if (seen === null) throw rolledBack('its file witnessed is not signed by this log');
+  if (seen.size > size) throw rolledBack(`witnesses saw it with ${seen.size} entries, and it has ${size}`);
+  if (!same(await rootAt(files, size, seen.size), seen.root)) throw rolledBack(`witnesses saw another tree at ${seen.size} entries`);
+  return { size: seen.size, checkpoint: text };
 }
 
 const rolledBack = (why: string): Refused => new Refused({ code: 'start.log-rolled-back', detail: `The transparency log cannot go on: ${why}. It never goes back or changes.` });
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.from(a).equals(b);
 
 /** The database's row comes first, so that a checkpoint file without one is never the work of a crash. */
-async function beginLog(options: StartOptions, present: string | null): Promise<StoredHead> {
+async function readOrBegin(options: StartOptions, present: string | null, restart: Restart | null): Promise<StoredHead> {
+  const stored = await readHead(options.handle.db);
+  if (stored !== undefined && (restart === null || stored.origin === restart.origin)) return stored;
   if (present !== null) throw rolledBack('its folder holds a log that this database knows nothing of (move the folder away to begin a new log)');
   const { signingKey } = options;
-  const origin = originOf(options.publicUrl, signingKey.publicKey);
+  const origin = restart?.origin ?? originOf(options.publicUrl, signingKey.publicKey);
   const root = Buffer.from(emptyRoot());
   const head: StoredHead = {
     origin,
@@ -94,7 +108,8 @@ async function beginLog(options: StartOptions, present: string | null): Promise<
     checkpoint: signCheckpoint({ origin, size: 0, root }, signingKey),
     checkpointAt: new Date(options.clock.nowMs()),
   };
-  await insertHead(options.handle.db, head);
+  if (stored === undefined) await insertHead(options.handle.db, head);
+  else await replaceHead(options.handle.db, head, (restart as Restart).begin.previous.number);
   return head;
 }
 

@@ -3,6 +3,7 @@ import type { Database } from '../../platform/index.ts';
 type LogTables = {
   log_head: { only_row: boolean; origin: string; verifier_key: string; size: number; root: Buffer; checkpoint: string; checkpoint_at: Date };
   log_body: { commitment: Buffer; kind: string; nonce: Buffer; body: string; from_index: number; leaf_index: number | null; created_at: Date };
+  log_body_old: { log_number: number; commitment: Buffer; kind: string; nonce: Buffer; body: string; leaf_index: number | null; created_at: Date };
 };
 
 export interface StoredHead {
@@ -19,6 +20,22 @@ const on = (db: Database) => db.withTables<LogTables>();
 export async function readHead(db: Database): Promise<StoredHead | undefined> {
   const row = await on(db).selectFrom('log_head').selectAll().executeTakeFirst();
   return row && { origin: row.origin, verifierKey: row.verifier_key, size: row.size, root: row.root, checkpoint: row.checkpoint, checkpointAt: row.checkpoint_at };
+}
+
+/** Puts the head of a log that was begun anew in the place of the old one's, and what the old one's leaves commit to aside. */
+export async function replaceHead(db: Database, head: StoredHead, oldNumber: number): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const tables = trx.withTables<LogTables>();
+    const columns = ['commitment', 'kind', 'nonce', 'body', 'leaf_index', 'created_at'] as const;
+    await tables
+      .insertInto('log_body_old')
+      .columns(['log_number', ...columns])
+      .expression((from) => from.selectFrom('log_body').select((row) => [row.val(oldNumber).as('log_number'), ...columns]))
+      .execute();
+    await tables.deleteFrom('log_body').execute();
+    await tables.deleteFrom('log_head').execute();
+    await insertHead(trx, head);
+  });
 }
 
 export async function insertHead(db: Database, head: StoredHead): Promise<void> {
@@ -71,6 +88,12 @@ export async function setBodyIndex(db: Database, commitment: Buffer, index: numb
 /** What the leaf at `index` commits to, when it is of this kind: SHA-256(nonce ‖ body) is the leaf's `commit`. */
 export async function readBody(db: Database, kind: string, index: number): Promise<{ readonly nonce: Buffer; readonly body: string } | undefined> {
   return on(db).selectFrom('log_body').select(['nonce', 'body']).where('leaf_index', '=', index).where('kind', '=', kind).executeTakeFirst();
+}
+
+/** The newest body of a kind whose leaf is in the tree. */
+export async function readNewestBody(db: Database, kind: string): Promise<{ readonly body: string; readonly at: Date } | undefined> {
+  const rows = on(db).selectFrom('log_body').select(['body', 'created_at as at']).where('kind', '=', kind).where('leaf_index', 'is not', null);
+  return rows.orderBy('leaf_index', 'desc').limit(1).executeTakeFirst();
 }
 
 export async function deleteBody(db: Database, commitment: Buffer): Promise<void> {

@@ -1,44 +1,53 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LogStatus } from '../../contracts/trust.ts';
-import { isoOf, Refused, type Clock, type Random } from '../../kernel/index.ts';
-import { Counter, Histogram, type DatabaseHandle, type Logger, type Metrics } from '../../platform/index.ts';
+import { isoOf, type Clock, type Random } from '../../kernel/index.ts';
+import type { DatabaseHandle, Logger, Metrics } from '../../platform/index.ts';
 import { canonicalJson, type Json } from './canonical.ts';
 import { commitTo, encodeLeaf, NONCE_BYTES, type Leaf } from './entry.ts';
-import { holdLogFolder, loadLog, type LogState, type SigningKey } from './log-start.ts';
-import { advanceHead, deleteBody, insertBody, listPendingBodies, readHead, setBodyIndex } from './log-store.ts';
-import { extendEdge, hashLeaf, rootOf, TILE_WIDTH, type ReadHashes } from './merkle.ts';
-import { signCheckpoint } from './note.ts';
-import { joinEntries, joinHashes, openTileFiles, readEntries, readHashes, type TileFiles } from './tile-files.ts';
-import { holds, type TileName } from './tile-path.ts';
+import { createProofs, formatProof, type InclusionProof } from './log-proofs.ts';
+import { holdLogFolder } from './log-lock.ts';
+import { loadLog, type SigningKey } from './log-start.ts';
+import { deleteBody, insertBody, listPendingBodies, readBody, setBodyIndex } from './log-store.ts';
+import { BATCH_ENTRIES, createWriter, LogFault, type LogHead, type Writer } from './log-writer.ts';
+import { TILE_WIDTH, type Hash, type ReadHashes } from './merkle.ts';
+import { endRestart, readRestart } from './restart.ts';
+import { openTileFiles, readEntries, type TileFiles } from './tile-files.ts';
+import { holds, parseTilePath, type TileName } from './tile-path.ts';
 
-const BATCH_ENTRIES = 4_096;
-const QUEUE_ENTRIES = 20_000;
-
-/**
- * An append that gave no index. `not-appended`: the tree is as before. `unknown`: the entry may stand in the tree;
- * `find` tells later.
- */
-export class LogFault extends Error {
-  readonly outcome: 'not-appended' | 'unknown';
-  constructor(outcome: LogFault['outcome'], detail: string, cause?: unknown) {
-    super(`the transparency log took no entry: ${detail}`, { cause });
-    this.name = 'LogFault';
-    this.outcome = outcome;
-  }
-}
+export { LogFault, type LogHead } from './log-writer.ts';
 
 export interface TransparencyLog {
   /** Resolves with the leaf's index once entry, tiles, head and checkpoint are on the disk. Throws `LogFault`. */
   append(leaf: Leaf): Promise<number>;
+  /** Appends neighbours under one head, all or none: up to 4,096. Resolves with their indexes once all are on the disk. Throws `LogFault`. */
+  appendMany(leaves: readonly Leaf[]): Promise<number[]>;
   /** Appends a leaf that commits to `body`, which concerns no case and no person, and keeps nonce and body. */
   appendBody(kind: string, body: Json, ofCase?: Pick<Leaf, 'caseTag' | 'n'>): Promise<number>;
   /** The index of the leaf with this commitment, looked for from `fromIndex` on; null when there is none. Throws `LogFault` while that is in doubt. */
   find(commitment: Uint8Array, fromIndex: number): Promise<number | null>;
   size(): number;
-  status(looks: number): LogStatus;
+  status(looks: number): Omit<LogStatus, 'witnesses' | 'scrub'>;
+  /** The newest head with the cosignatures that arrived for it. */
   checkpoint(): string;
+  /** The newest head that met the quorum, with its cosignatures; null as long as there was none. */
+  witnessed(): { readonly size: number; readonly checkpoint: string } | null;
+  /** RFC 6962 §2.1.1 in the published tree. Throws `RangeError` when it has no such entry. */
+  proveInclusion(index: number): Promise<InclusionProof>;
+  /** RFC 6962 §2.1.2 between two sizes of the published tree. */
+  proveConsistency(from: number, to: number): Promise<Hash[]>;
+  /** The entry's proof as a text to keep (C2SP tlog-proof): under the witnessed head when that has the entry, else under the newest. */
+  tlogProof(index: number): Promise<string>;
+  /** Calls the listener after each head is published; gives the function that ends it. */
+  onHead(listener: (head: LogHead) => void): () => void;
+  /** Keeps signature lines for the head of `size` entries, newest of each signer; `quorum` says that they are enough. The caller has checked them. */
+  cosign(size: number, lines: readonly string[], quorum: boolean): Promise<void>;
   /** A published tile or bundle; null when the published tree does not hold it or it was replaced by the full one. */
   readTile(name: TileName): Promise<Uint8Array | null>;
+  /** What opens the first leaf of a log that was begun anew; null for any other. */
+  readBeginning(): Promise<Uint8Array | null>;
+  /** A file of a log that was put aside, by the number of its folder. */
+  readOld(number: number, path: string): Promise<Uint8Array | null>;
   /** For proofs over the published tree. */
   readHashes: ReadHashes;
   verifierKey(): string;
@@ -56,12 +65,6 @@ interface LogOptions {
   readonly signingKey: SigningKey;
 }
 
-interface Waiting {
-  readonly bytes: Uint8Array;
-  readonly resolve: (index: number) => void;
-  readonly reject: (fault: Error) => void;
-}
-
 /** Opens the log in `<dataFolder>/log`, begins it when there is none, and mends what a crash left. One writer a folder. */
 export async function openLog(options: LogOptions): Promise<TransparencyLog> {
   const { handle, clock, random, logger } = options;
@@ -69,16 +72,23 @@ export async function openLog(options: LogOptions): Promise<TransparencyLog> {
   const release = holdLogFolder(folder);
   try {
     const files = openTileFiles(folder);
-    const writer = createWriter(options, files, await loadLog(options, folder, files, BATCH_ENTRIES));
+    const loaded = await loadLog(options, folder, files, BATCH_ENTRIES);
+    const proofs = createProofs(files, () => writer.published().edge.size);
+    const writer: Writer = createWriter({ ...options, rootAt: proofs.rootAt }, files, loaded);
     const log: TransparencyLog = {
-      append: async (leaf) => writer.append(encodeLeaf(leaf)),
+      append: async (leaf) => writer.append([encodeLeaf(leaf)]),
+      appendMany: async (leaves) => {
+        if (leaves.length === 0) return [];
+        const first = await writer.append(leaves.map(encodeLeaf));
+        return leaves.map((_, at) => first + at);
+      },
       appendBody: async (kind, body, ofCase = {}) => {
         const nonce = random(NONCE_BYTES);
         const commitment = commitTo(nonce, body);
         const at = clock.nowMs();
         await insertBody(handle.db, { commitment, kind, nonce, body: canonicalJson(body), fromIndex: writer.state().edge.size, at: new Date(at) });
         try {
-          const index = await writer.append(encodeLeaf({ kind, t: isoOf(at), ...ofCase, commit: commitment.toString('hex') }));
+          const index = await writer.append([encodeLeaf({ kind, t: isoOf(at), ...ofCase, commit: commitment.toString('hex') })]);
           await setBodyIndex(handle.db, commitment, index);
           return index;
         } catch (error) {
@@ -95,9 +105,24 @@ export async function openLog(options: LogOptions): Promise<TransparencyLog> {
         const { edge, root, origin, verifierKey, checkpointAt } = writer.published();
         return { origin, size: edge.size, root: Buffer.from(root).toString('base64'), checkpointAt: checkpointAt.toISOString(), vkey: verifierKey, looks };
       },
-      checkpoint: () => writer.published().checkpoint,
+      checkpoint: writer.checkpoint,
+      witnessed: writer.witnessed,
+      proveInclusion: async (index) => {
+        const { size, checkpoint } = { size: writer.published().edge.size, checkpoint: writer.checkpoint() };
+        return { ...(await proofs.inclusion(index, size)), checkpoint };
+      },
+      proveConsistency: proofs.consistency,
+      tlogProof: async (index) => {
+        const seen = writer.witnessed();
+        const { size, checkpoint } = seen !== null && index < seen.size ? seen : { size: writer.published().edge.size, checkpoint: writer.checkpoint() };
+        return formatProof({ ...(await proofs.inclusion(index, size)), checkpoint });
+      },
+      onHead: writer.onHead,
+      cosign: writer.cosign,
       readTile: async (name) => (holds(writer.published().edge.size, name) ? files.read(name) : null),
-      readHashes: (level, first, count) => readHashes(files, writer.published().edge.size, level, first, count),
+      readBeginning: () => readPlain(join(folder, 'begin.json')),
+      readOld: (number, path) => (isPublicPath(path) ? readPlain(join(options.dataFolder, `log-${number}`, path)) : Promise.resolve(null)),
+      readHashes: proofs.readHashes,
       verifierKey: () => writer.published().verifierKey,
       close: async () => {
         await writer.close();
@@ -105,12 +130,23 @@ export async function openLog(options: LogOptions): Promise<TransparencyLog> {
       },
     };
     await settlePendingBodies(handle, log);
+    await beginAnew(handle, log, folder);
     logger.debug({ size: log.size() }, 'the transparency log is open');
     return log;
   } catch (error) {
     release();
     throw error;
   }
+}
+
+/** After `clerestory log restart`: the first leaf names the log before. */
+async function beginAnew(handle: DatabaseHandle, log: TransparencyLog, folder: string): Promise<void> {
+  const restart = readRestart(folder);
+  if (restart === null) return;
+  if (log.size() === 0) await log.appendBody('log.begin', restart.begin);
+  const opening = await readBody(handle.db, 'log.begin', 0);
+  if (opening === undefined) throw new Error('the first leaf of the log that was begun anew is not log.begin');
+  endRestart(folder, { nonce: opening.nonce.toString('hex'), body: opening.body });
 }
 
 /** Rows that a crash left without an index get it when their leaf is in the tree, and go when it is not. */
@@ -122,138 +158,6 @@ async function settlePendingBodies(handle: DatabaseHandle, log: TransparencyLog)
   }
 }
 
-interface Writer {
-  append(bytes: Uint8Array): Promise<number>;
-  /** Resolves when it is known what stands in the tree. */
-  settle(): Promise<void>;
-  /** The tree as signed, and as published: behind by one batch at most. */
-  state(): LogState;
-  published(): LogState;
-  close(): Promise<void>;
-}
-
-/** Group commit: while one batch goes to the disk the next one gathers. */
-function createWriter(options: LogOptions, files: TileFiles, loaded: LogState): Writer {
-  const { handle, clock, logger } = options;
-  const appended = new Counter({ name: 'clerestory_log_entries_total', help: 'Entries appended to the transparency log', registers: [options.metrics] });
-  const commitSeconds = new Histogram({
-    name: 'clerestory_log_commit_seconds',
-    help: 'Time from the first write of a batch to its published checkpoint',
-    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
-    registers: [options.metrics],
-  });
-  let state = loaded;
-  let published = loaded;
-  let doubtful: LogState | null = null; // the database did not say whether it took this head
-  let queue: Waiting[] = [];
-  let draining: Promise<void> | null = null;
-  let closed = false;
-
-  const askDatabase = async (candidate: LogState): Promise<void> => {
-    const head = await readHead(handle.db);
-    const isAt = (one: LogState): boolean => head?.size === one.edge.size && head.root.equals(one.root);
-    if (isAt(candidate)) state = candidate;
-    else if (!isAt(state)) throw new Error('the head in the database is not one that this process wrote');
-    doubtful = null;
-  };
-  // After a failed commit of the head: asks once, however many wait for the answer.
-  let asking: Promise<void> | null = null;
-  const settle = async (): Promise<void> => {
-    if (doubtful === null) return;
-    asking ??= askDatabase(doubtful).finally(() => (asking = null));
-    await asking.catch((cause: unknown) => {
-      throw new LogFault('not-appended', 'the database does not say whether an earlier append is in the tree', cause);
-    });
-  };
-  const publish = async (): Promise<void> => {
-    await files.writeCheckpoint(state.checkpoint);
-    published = state;
-  };
-
-  const commit = async (entries: readonly Uint8Array[]): Promise<number> => {
-    const endTimer = commitSeconds.startTimer();
-    await settle();
-    if (published !== state) {
-      await publish().catch((cause: unknown) => {
-        throw new LogFault('not-appended', 'the checkpoint of an earlier append could not be written', cause);
-      });
-    }
-    const first = state.edge.size;
-    const { edge, changes } = extendEdge(state.edge, entries.map(hashLeaf));
-    const bundled = [...state.tail, ...entries];
-    const outgoing: { name: TileName; bytes: Uint8Array }[] = changes.map(({ level, index, hashes }) => ({
-      name: { level, index, width: hashes.length },
-      bytes: joinHashes(hashes),
-    }));
-    for (let at = 0; at < bundled.length; at += TILE_WIDTH) {
-      const part = bundled.slice(at, at + TILE_WIDTH);
-      outgoing.push({ name: { level: 'entries', index: Math.floor(first / TILE_WIDTH) + at / TILE_WIDTH, width: part.length }, bytes: joinEntries(part) });
-    }
-    await files.write(outgoing).catch((cause: unknown) => {
-      throw new LogFault('not-appended', 'its files could not be written', cause);
-    });
-    const root = rootOf(edge);
-    const next: LogState = {
-      ...state,
-      edge,
-      root,
-      tail: bundled.slice(bundled.length - (edge.size % TILE_WIDTH)),
-      checkpointAt: new Date(clock.nowMs()),
-      checkpoint: signCheckpoint({ origin: state.origin, size: edge.size, root }, options.signingKey),
-    };
-    // The database's compare-and-swap comes before the file: of two writers one signs, whatever the files say.
-    const moved = await advanceHead(handle.db, { size: first, root: state.root }, { size: edge.size, root, checkpoint: next.checkpoint, checkpointAt: next.checkpointAt }).catch(
-      (cause: unknown) => {
-        doubtful = next;
-        throw new LogFault('unknown', 'the database did not confirm the head', cause);
-      },
-    );
-    if (!moved) throw new LogFault('not-appended', 'the head in the database was moved by another writer');
-    state = next;
-    await publish().catch((cause: unknown) => {
-      throw new LogFault('unknown', 'the checkpoint could not be written', cause);
-    });
-    endTimer();
-    appended.inc(entries.length);
-    const full = outgoing.filter(({ name }) => name.width === TILE_WIDTH).map(({ name }) => name);
-    await files.dropPartials(full).catch((error: unknown) => logger.warn({ err: error }, 'old partial tiles of the log could not be removed'));
-    return first;
-  };
-
-  const drain = async (): Promise<void> => {
-    while (queue.length > 0) {
-      const batch = queue.slice(0, BATCH_ENTRIES);
-      queue = queue.slice(BATCH_ENTRIES);
-      try {
-        const first = await commit(batch.map(({ bytes }) => bytes));
-        batch.forEach(({ resolve }, at) => resolve(first + at));
-      } catch (error) {
-        logger.error({ err: error, entries: batch.length }, 'the transparency log could not append');
-        for (const { reject } of batch) reject(error as Error);
-      }
-    }
-    draining = null;
-  };
-
-  return {
-    append: (bytes) => {
-      if (closed) return Promise.reject(new LogFault('not-appended', 'the server is stopping'));
-      if (queue.length >= QUEUE_ENTRIES) return Promise.reject(new Refused({ code: 'http.overloaded', detail: 'The transparency log is behind; nothing was done.' }));
-      return new Promise((resolve, reject) => {
-        queue.push({ bytes, resolve, reject });
-        draining ??= drain();
-      });
-    },
-    settle,
-    state: () => state,
-    published: () => published,
-    close: async () => {
-      closed = true;
-      await draining;
-    },
-  };
-}
-
 async function findLeaf(files: TileFiles, size: number, commitment: Uint8Array, fromIndex: number): Promise<number | null> {
   const wanted = Buffer.from(`"commit":"${Buffer.from(commitment).toString('hex')}"`);
   for (let index = Math.floor(fromIndex / TILE_WIDTH); index * TILE_WIDTH < size; index += 1) {
@@ -262,4 +166,15 @@ async function findLeaf(files: TileFiles, size: number, commitment: Uint8Array, 
     if (at >= 0) return index * TILE_WIDTH + at;
   }
   return null;
+}
+
+const isPublicPath = (path: string): boolean => ['checkpoint', 'witnessed', 'vkey', 'begin.json'].includes(path) || parseTilePath(path) !== null;
+
+async function readPlain(path: string): Promise<Uint8Array | null> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
 }

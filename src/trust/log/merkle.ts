@@ -18,7 +18,7 @@ export const hashLeaf = (entry: Uint8Array): Hash => createHash('sha256').update
 const hashNode = (left: Hash, right: Hash): Hash => createHash('sha256').update(NODE).update(left).update(right).digest();
 
 /** The root over a power of two of neighbouring hashes. */
-function foldPerfect(hashes: readonly Hash[]): Hash {
+export function foldPerfect(hashes: readonly Hash[]): Hash {
   let level = hashes;
   while (level.length > 1) {
     const above: Hash[] = [];

@@ -3,12 +3,16 @@ import { dirname, join } from 'node:path';
 import { HASH_BYTES, TILE_WIDTH, type Hash } from './merkle.ts';
 import { hashesAt, tilePath, type TileName } from './tile-path.ts';
 
-/** The log's folder. Whatever `write` and `writeCheckpoint` did is on the disk when they resolve. */
+/** `checkpoint`: the newest head, with the cosignatures that arrived for it. `witnessed`: the newest head that met the quorum. */
+export type NoteName = 'checkpoint' | 'witnessed';
+
+/** The log's folder. Whatever `write` and `writeNote` did is on the disk when they resolve. */
 export interface TileFiles {
   read(name: TileName): Promise<Uint8Array | null>;
-  readCheckpoint(): Promise<string | null>;
+  readNote(name: NoteName): Promise<string | null>;
+  /** Writes, syncs and reads back: it throws when the files do not hold what they were given. */
   write(files: readonly { name: TileName; bytes: Uint8Array }[]): Promise<void>;
-  writeCheckpoint(text: string): Promise<void>;
+  writeNote(name: NoteName, text: string): Promise<void>;
   /** Removes partial tiles of tiles that are full by now. */
   dropPartials(names: readonly TileName[]): Promise<void>;
   /** Removes what an append that was never signed left beyond `size`. */
@@ -38,20 +42,21 @@ export function openTileFiles(folder: string): TileFiles {
 
   return {
     read: (name) => readIfThere(tilePath(name)),
-    readCheckpoint: async () => (await readIfThere('checkpoint'))?.toString('utf8') ?? null,
+    readNote: async (name) => (await readIfThere(name))?.toString('utf8') ?? null,
     write: async (files) => {
       const folders = new Set(files.map(({ name }) => dirname(join(folder, tilePath(name)))));
       try {
         for (const path of folders) await makeFolder(path);
         await settleAll(files.map(({ name, bytes }) => writeDurably(join(folder, tilePath(name)), bytes)));
         await settleAll([...folders].map(syncFolder));
+        await settleAll(files.map(({ name, bytes }) => readBack(join(folder, tilePath(name)), bytes)));
       } catch (error) {
         made.clear(); // somebody may have removed a folder
         throw error;
       }
     },
-    writeCheckpoint: async (text) => {
-      const path = join(folder, 'checkpoint');
+    writeNote: async (name, text) => {
+      const path = join(folder, name);
       await makeFolder(folder);
       await writeDurably(`${path}.tmp`, Buffer.from(text));
       await rename(`${path}.tmp`, path);
@@ -109,6 +114,11 @@ async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
+// What is signed is what a reader gets, not what was meant: a signed tree with another file below it is beyond repair.
+async function readBack(path: string, bytes: Uint8Array): Promise<void> {
+  if (!(await readFile(path)).equals(bytes)) throw new Error(`${path} does not hold what was written to it`);
+}
+
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
@@ -152,7 +162,7 @@ export function splitEntries(bytes: Uint8Array): Uint8Array[] | null {
 }
 
 /** Reads neighbouring hashes of one tile of a tree of `size` entries. */
-export async function readHashes(files: TileFiles, size: number, level: number, first: number, count: number): Promise<Hash[]> {
+export async function readHashes(files: Pick<TileFiles, 'read'>, size: number, level: number, first: number, count: number): Promise<Hash[]> {
   const index = Math.floor(first / TILE_WIDTH);
   const bytes = await readWidest(files, { level, index, width: Math.min(TILE_WIDTH, hashesAt(level, size) - index * TILE_WIDTH) });
   const hashes = splitHashes(bytes ?? new Uint8Array()).slice(first % TILE_WIDTH, (first % TILE_WIDTH) + count);
@@ -161,7 +171,7 @@ export async function readHashes(files: TileFiles, size: number, level: number, 
 }
 
 /** Reads the entries of one bundle of a tree of `size` entries. */
-export async function readEntries(files: TileFiles, size: number, index: number): Promise<Uint8Array[]> {
+export async function readEntries(files: Pick<TileFiles, 'read'>, size: number, index: number): Promise<Uint8Array[]> {
   const width = Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
   const bytes = await readWidest(files, { level: 'entries', index, width });
   const entries = bytes && splitEntries(bytes);
@@ -170,4 +180,4 @@ export async function readEntries(files: TileFiles, size: number, index: number)
 }
 
 // A partial tile goes away once the full one stands.
-const readWidest = async (files: TileFiles, name: TileName): Promise<Uint8Array | null> => (await files.read(name)) ?? files.read({ ...name, width: TILE_WIDTH });
+const readWidest = async (files: Pick<TileFiles, 'read'>, name: TileName): Promise<Uint8Array | null> => (await files.read(name)) ?? files.read({ ...name, width: TILE_WIDTH });

@@ -32,7 +32,7 @@ export async function verifyLog(target: string, options: VerifyOptions = {}): Pr
   }
   const earlier = options.since === undefined ? {} : { earlier: await readFile(options.since) };
   const report = await verifyWholeLog(reader, ownKey, { keyFromElsewhere: options.key !== undefined, ...earlier });
-  for (const line of describe(report, ownKey)) print(line);
+  for (const line of [...describe(report, ownKey), ...(await describePrevious(report, target))]) print(line);
   return report.ok ? 0 : 1;
 }
 
@@ -52,6 +52,21 @@ function describe(report: LogReport, vkey: string): string[] {
     'Not proved:',
     ...report.notProved.map((line) => `  - ${line}`),
   ];
+}
+
+/** A log that was begun anew is right without the old one, so damage to that is told and is no fault of this one. */
+async function describePrevious({ previous }: LogReport, target: string): Promise<string[]> {
+  if (previous === null) return [];
+  const lines = ['', `The log was begun anew after ${previous.origin} at ${previous.size} entries. Reason given: ${previous.reason}`];
+  const base = target.replace(/\/+$/, '');
+  const places = /^https?:/.test(target) ? [`${base}/log/old/${previous.number}`, `${base}/old/${previous.number}`] : [join(base, `log-${previous.number}`), join(base, '..', `log-${previous.number}`)];
+  for (const place of places) {
+    const reader = /^https?:/.test(place) ? await openUrl(place) : await openFolder(place);
+    if (reader === null) continue;
+    const before = await verifyWholeLog(reader, previous.vkey, { keyFromElsewhere: true, earlier: previous.checkpoint });
+    return [...lines, before.ok ? `Its files are whole, up to ${before.size} entries.` : `Its files are NOT whole: ${before.faults[0]?.path}: ${before.faults[0]?.detail}.`];
+  }
+  return [...lines, 'Its files were not found beside this log.'];
 }
 
 const isMissing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
@@ -85,7 +100,7 @@ function folderReader(folder: string): LogReader {
 }
 
 /** Reads a log's files over HTTP; null when there is no checkpoint at the address or below its /log. */
-async function openUrl(target: string): Promise<LogReader | null> {
+export async function openUrl(target: string): Promise<LogReader | null> {
   const base = target.replace(/\/+$/, '');
   for (const prefix of [base, `${base}/log`]) {
     const reader = urlReader(prefix);

@@ -2,7 +2,8 @@
  * A checker of the log that shares no code with the writer: it re-reads every file and follows the texts (RFC 9162, C2SP
  * tlog-tiles, tlog-checkpoint, signed-note) step by step. Import nothing of this folder here but other `verify-` files.
  */
-import { createHash } from 'node:crypto';
+import { hash as hashOnce } from 'node:crypto';
+import { checkBeginning, type PreviousLog } from './verify-begin.ts';
 import { checkCheckpoint, type CheckedHead, type Fault } from './verify-checkpoint.ts';
 
 /** Where the log's files come from: paths as in C2SP tlog-tiles, null when there is no such file. */
@@ -22,6 +23,8 @@ export interface LogReport {
   readonly files: number;
   /** Leaves by kind. */
   readonly kinds: Readonly<Record<string, number>>;
+  /** The log that this one goes on from, when it was begun anew. */
+  readonly previous: PreviousLog | null;
   /** The first one is where to look. */
   readonly faults: readonly Fault[];
   readonly proved: readonly string[];
@@ -50,6 +53,7 @@ export async function verifyWholeLog(reader: LogReader, vkey: string, scope: Ver
   const faults = new Faults();
   const kinds: Record<string, number> = {};
   let uncovered = 0;
+  let previous: PreviousLog | null = null;
   const read = new Set<string>(['checkpoint']);
   const opened = (bytes: Uint8Array | null, path: string): CheckedHead | null => {
     const checked = checkCheckpoint(bytes, vkey, path);
@@ -57,13 +61,23 @@ export async function verifyWholeLog(reader: LogReader, vkey: string, scope: Ver
     faults.add(checked.fault.path, checked.fault.detail);
     return null;
   };
+  const beside = scope.keyFromElsewhere ? await reader.read('vkey') : null;
+  if (beside !== null && Buffer.from(beside).toString('latin1') !== `${vkey.trim()}\n`) faults.add('vkey', 'it is not the key that was given');
+  // before the checkpoint, which a running log may have moved on by then
+  const seen = await reader.read('witnessed');
   const head = opened(await reader.read('checkpoint'), 'checkpoint');
-  const earlier = scope.earlier === undefined ? null : opened(scope.earlier, 'the earlier checkpoint');
-  if (head && earlier && earlier.size > head.size) faults.add('checkpoint', `the log was longer before: ${earlier.size} entries`);
+  const earlier: Earlier[] = [
+    ...openEarlier(scope.earlier ?? null, 'the earlier checkpoint', opened),
+    ...openEarlier(seen, 'witnessed', opened),
+  ];
+  for (const { size, path } of earlier) if (head && size > head.size) faults.add('checkpoint', `the log was longer before: ${size} entries in ${path}`);
   if (head) {
     const counted = countingReader(reader, read);
     const level1 = await checkEntries(counted, head, earlier, kinds, faults);
     await checkUpperLevels(counted, head.size, level1, faults);
+    const beginning = faults.found.length > 0 ? null : checkBeginning(await readFirstLeaf(reader, head.size), await reader.read('begin.json'));
+    if (beginning !== null && 'detail' in beginning) faults.add(beginning.path, beginning.detail);
+    else previous = beginning;
     uncovered = await checkLeftovers(reader, head.size, read, faults);
   }
   const ok = faults.found.length === 0 && head !== null;
@@ -74,18 +88,31 @@ export async function verifyWholeLog(reader: LogReader, vkey: string, scope: Ver
     root: head ? Buffer.from(head.root).toString('base64') : '',
     files: read.size,
     kinds,
+    previous,
     faults: faults.found,
     ...statements(ok, head?.size ?? 0, earlier, scope.keyFromElsewhere, uncovered),
   };
 }
 
-function statements(ok: boolean, size: number, earlier: CheckedHead | null, keyFromElsewhere: boolean, uncovered: number): Pick<LogReport, 'proved' | 'notProved'> {
+/** A head of this log that came from elsewhere, or that stands beside the newest one. */
+interface Earlier extends CheckedHead {
+  readonly path: string;
+}
+
+function openEarlier(bytes: Uint8Array | null, path: string, open: (bytes: Uint8Array, path: string) => CheckedHead | null): Earlier[] {
+  const head = bytes && open(bytes, path);
+  return head ? [{ ...head, path }] : [];
+}
+
+function statements(ok: boolean, size: number, earlier: readonly Earlier[], keyFromElsewhere: boolean, uncovered: number): Pick<LogReport, 'proved' | 'notProved'> {
+  const seen = earlier.some(({ path }) => path === 'witnessed');
+  const kept = earlier.some(({ path }) => path !== 'witnessed');
   const proved = ok
     ? [
         'the checkpoint is signed by the key',
         `every one of the ${size} entries is well-formed and stands under the signed root`,
         'every tile and every partial tile holds exactly the hashes that the entries give',
-        ...(earlier ? [`nothing that stood in the log at ${earlier.size} entries was changed or taken out since`] : []),
+        ...earlier.map(({ path, size: then }) => `nothing that stood in the log at ${then} entries${path === 'witnessed' ? ', which it says that witnesses saw,' : ''} was changed or taken out since`),
       ]
     : [];
   return {
@@ -93,7 +120,8 @@ function statements(ok: boolean, size: number, earlier: CheckedHead | null, keyF
     notProved: [
       ...(keyFromElsewhere ? [] : ["that the key is the city's: it came with the log; compare it with a copy from elsewhere (--key)"]),
       ...(uncovered > 0 ? [`${uncovered} files that no checkpoint covers yet: an append in progress, or cut short by a crash`] : []),
-      earlier
+      ...(seen ? ['that the signatures of witnesses in it are right: clerestory verify witness checks them'] : []),
+      kept
         ? 'that others are shown the same tree: compare checkpoints with them'
         : 'that nothing was taken back, and that others are shown the same tree: compare with a checkpoint that somebody kept (--since FILE)',
       'that everything was logged: a log shows that nothing in it was changed, not that nothing is missing',
@@ -116,7 +144,7 @@ function pathOf(level: number | 'entries', index: number, width: number): string
   return `tile/${level}/${name}${width < WIDTH ? `.p/${width}` : ''}`;
 }
 
-const sha256 = (...parts: readonly (Uint8Array | string)[]): Buffer => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
+const sha256 = (...parts: readonly Uint8Array[]): Buffer => hashOnce('sha256', Buffer.concat(parts), 'buffer');
 const leafHash = (entry: Uint8Array): Buffer => sha256(Uint8Array.of(0), entry);
 const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => sha256(Uint8Array.of(1), left, right);
 
@@ -124,9 +152,10 @@ const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => sha256(Uint8Ar
 class RunningRoot {
   readonly #stack: { hash: Buffer; size: number }[] = [];
   size = 0;
-  add(leaf: Buffer): void {
-    this.size += 1;
-    let node = { hash: leaf, size: 1 };
+  /** Takes the root of the next 2^k entries, where the entries before are a multiple of as many. */
+  add(hash: Buffer, width = 1): void {
+    this.size += width;
+    let node = { hash, size: width };
     for (let last = this.#stack.at(-1); last?.size === node.size; last = this.#stack.at(-1)) {
       node = { hash: nodeHash(last.hash, node.hash), size: node.size * 2 };
       this.#stack.pop();
@@ -152,7 +181,7 @@ function rootOfTile(hashes: readonly Buffer[]): Buffer {
 type Read = (path: string) => Promise<Uint8Array | null>;
 
 /** Checks every bundle, entry and level-0 tile and the root; gives the hashes of the full tiles. */
-async function checkEntries(read: Read, head: CheckedHead, earlier: CheckedHead | null, kinds: Record<string, number>, faults: Faults): Promise<Buffer[]> {
+async function checkEntries(read: Read, head: CheckedHead, earlier: readonly Earlier[], kinds: Record<string, number>, faults: Faults): Promise<Buffer[]> {
   const tree = new RunningRoot();
   const tiles: Buffer[] = [];
   for (let start = 0; start < head.size; start += WIDTH) {
@@ -167,20 +196,21 @@ async function checkEntries(read: Read, head: CheckedHead, earlier: CheckedHead 
     entries.forEach((entry, at) => checkEntry(entry, `${path} entry ${start + at}`, kinds, faults));
     const hashes = entries.map(leafHash);
     await checkTile(read, 0, start / WIDTH, hashes, faults);
-    for (const hash of hashes) {
-      checkEarlier(tree, earlier, faults);
-      tree.add(hash);
-    }
     if (width === WIDTH) tiles.push(rootOfTile(hashes));
+    const whole = width === WIDTH && !earlier.some(({ size }) => size > start && size < start + WIDTH);
+    for (const hash of whole ? [tiles.at(-1) as Buffer] : hashes) {
+      checkEarlier(tree, earlier, faults);
+      tree.add(hash, whole ? WIDTH : 1);
+    }
   }
   checkEarlier(tree, earlier, faults);
   if (!tree.root().equals(head.root)) faults.add('checkpoint', 'the entries do not give its root');
   return tiles;
 }
 
-function checkEarlier(tree: RunningRoot, earlier: CheckedHead | null, faults: Faults): void {
-  if (earlier?.size === tree.size && !tree.root().equals(earlier.root))
-    faults.add('the earlier checkpoint', `the first ${earlier.size} entries are not the ones it was signed over`);
+function checkEarlier(tree: RunningRoot, earlier: readonly Earlier[], faults: Faults): void {
+  for (const { size, root, path } of earlier)
+    if (size === tree.size && !tree.root().equals(root)) faults.add(path, `the first ${size} entries are not the ones it was signed over`);
 }
 
 /** A partial file, or where it was replaced since the checkpoint, the beginning of the full one (tlog-tiles, Partial Tiles). */
@@ -194,6 +224,11 @@ async function readAtWidth(read: Read, level: number | 'entries', index: number,
     ?.slice(0, width)
     .reduce((sum, entry) => sum + 2 + entry.length, 0);
   return length === undefined ? null : full.subarray(0, length);
+}
+
+async function readFirstLeaf(reader: LogReader, size: number): Promise<Uint8Array | undefined> {
+  const bundle = size > 0 ? await readAtWidth((path) => reader.read(path), 'entries', 0, Math.min(WIDTH, size)) : null;
+  return bundle === null ? undefined : readBundle(bundle)?.[0];
 }
 
 function readBundle(bytes: Uint8Array): Uint8Array[] | null {
@@ -219,6 +254,8 @@ const MEMBERS: Readonly<Record<string, (value: unknown) => boolean>> = {
   pseudonym: (value) => typeof value === 'string',
   caseTag: (value) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value),
   n: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value > 0,
+  until: (value) => typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value),
+  opens: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0,
 };
 const NEEDED = ['v', 'kind', 't', 'commit'];
 
@@ -295,6 +332,6 @@ async function checkLeftovers(reader: LogReader, size: number, checked: Set<stri
   return uncovered;
 }
 
-const OTHER_FILES: ReadonlySet<string> = new Set(['vkey', 'clerestory.lock', 'checkpoint.tmp']);
+const OTHER_FILES: ReadonlySet<string> = new Set(['vkey', 'clerestory.lock', 'checkpoint.tmp', 'witnessed', 'witnessed.tmp', 'begin.json', 'begin.json.tmp', 'restart.json']);
 const holdsExactly = (level: number | 'entries', bytes: Uint8Array, width: number): boolean =>
   level === 'entries' ? readBundle(bytes)?.length === width : bytes.length === width * 32;

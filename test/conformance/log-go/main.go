@@ -112,8 +112,108 @@ func check(dir, vkey string) (int64, error) {
 
 const emptyRoot = "\xe3\xb0\xc4\x42\x98\xfc\x1c\x14\x9a\xfb\xf4\xc8\x99\x6f\xb9\x24\x27\xae\x41\xe4\x64\x9b\x93\x4c\xa4\x95\x99\x1b\x78\x52\xb8\x55"
 
+// open reads a signed checkpoint and checks the log's signature.
+func open(signed []byte, vkey string) (tlog.Tree, error) {
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return tlog.Tree{}, err
+	}
+	opened, err := note.Open(signed, note.VerifierList(verifier))
+	if err != nil {
+		return tlog.Tree{}, err
+	}
+	lines := strings.Split(opened.Text, "\n")
+	var tree tlog.Tree
+	if _, err := fmt.Sscan(lines[1], &tree.N); err != nil {
+		return tree, err
+	}
+	tree.Hash, err = tlog.ParseHash(lines[2])
+	return tree, err
+}
+
+func hashes(lines []string) ([]tlog.Hash, error) {
+	var all []tlog.Hash
+	for _, line := range lines {
+		hash, err := tlog.ParseHash(line)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, hash)
+	}
+	return all, nil
+}
+
+// checkProof checks a c2sp.org/tlog-proof@v1 without extra data against the bytes of an entry.
+func checkProof(proofFile, entryFile, vkey string) error {
+	text, err := os.ReadFile(proofFile)
+	if err != nil {
+		return err
+	}
+	entry, err := os.ReadFile(entryFile)
+	if err != nil {
+		return err
+	}
+	head, signed, found := strings.Cut(string(text), "\n\n")
+	lines := strings.Split(head, "\n")
+	var index int64
+	if !found || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" {
+		return fmt.Errorf("not a proof")
+	}
+	if _, err := fmt.Sscanf(lines[1], "index %d", &index); err != nil {
+		return err
+	}
+	proof, err := hashes(lines[2:])
+	if err != nil {
+		return err
+	}
+	tree, err := open([]byte(signed), vkey)
+	if err != nil {
+		return err
+	}
+	return tlog.CheckRecord(proof, tree.N, tree.Hash, index, tlog.RecordHash(entry))
+}
+
+// checkGrowth checks that the log continues an older checkpoint, by a proof of one hash a line.
+func checkGrowth(dir, olderFile, proofFile, vkey string) error {
+	signed, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	if err != nil {
+		return err
+	}
+	newer, err := open(signed, vkey)
+	if err != nil {
+		return err
+	}
+	signed, err = os.ReadFile(olderFile)
+	if err != nil {
+		return err
+	}
+	older, err := open(signed, vkey)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(proofFile)
+	if err != nil {
+		return err
+	}
+	proof, err := hashes(strings.Fields(string(text)))
+	if err != nil {
+		return err
+	}
+	return tlog.CheckTree(proof, newer.N, newer.Hash, older.N, older.Hash)
+}
+
+// Usage: log-go DIR VKEY | log-go DIR VKEY proof PROOF ENTRY | log-go DIR VKEY growth CHECKPOINT PROOF
 func main() {
-	size, err := check(os.Args[1], os.Args[2])
+	var size int64
+	var err error
+	switch {
+	case len(os.Args) == 6 && os.Args[3] == "proof":
+		err = checkProof(os.Args[4], os.Args[5], os.Args[2])
+	case len(os.Args) == 6 && os.Args[3] == "growth":
+		err = checkGrowth(os.Args[1], os.Args[4], os.Args[5], os.Args[2])
+	default:
+		size, err = check(os.Args[1], os.Args[2])
+	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

@@ -9,6 +9,7 @@ import type { Desk } from './desk.svelte.ts';
 export interface DeskHands {
   readonly focusMap: () => void;
   readonly focusLog: () => void;
+  readonly readWords: () => void;
   readonly wholeCity: () => void;
 }
 
@@ -42,6 +43,7 @@ export function deskCommands(desk: Desk, hands: DeskHands): Command[] {
     { id: 'take', title: t('take'), keys: ['t'], group: incident, enabled: () => desk.can('take'), run: () => void desk.act({ act: 'take' }) },
     { id: 'release', title: t('release'), keys: ['r'], group: incident, enabled: () => desk.can('release'), run: () => void desk.act({ act: 'release' }) },
     { id: 'log', title: t('cmd_log'), keys: ['n'], group: incident, enabled: () => opened() && !desk.past, run: hands.focusLog },
+    { id: 'words', title: t('cmd_words'), keys: ['v'], group: incident, enabled: () => !desk.past && desk.picture.opened?.requestList.some(({ hasWords }) => hasWords) === true, run: hands.readWords },
     { id: 'tick', title: t('cmd_tick'), keys: [' '], group: incident, enabled: stepOpen, run: () => desk.tickNext() },
     ...STEP_KEYS.map((n): Command => ({ id: `tick-${n}`, title: t('cmd_tick_n', { n }), keys: [String(n)], group: incident, hidden: true, enabled: () => desk.can('complete_step') && opened(), run: () => desk.tick(n - 1) })),
     { id: 'close', title: t('close'), keys: ['c'], group: incident, enabled: () => desk.can('close'), run: () => desk.show({ kind: 'close' }) },

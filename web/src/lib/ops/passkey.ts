@@ -35,6 +35,14 @@ async function through<O>(begin: Promise<Answer<{ challengeId: string; options: 
 export const signInWithPasskey = (): Promise<Outcome> =>
   through(call<{ challengeId: string; options: PublicKeyCredentialRequestOptionsJSON }>(fetch, '/api/sign-in/passkey/options', { method: 'POST' }), (optionsJSON) => startAuthentication({ optionsJSON }), '/api/sign-in/passkey/finish');
 
+/** Proves again who one is. */
+export const stepUpWithPasskey = (): Promise<Outcome> =>
+  through(call<{ challengeId: string; options: PublicKeyCredentialRequestOptionsJSON }>(fetch, '/api/session/step-up/passkey/options', { method: 'POST' }), (optionsJSON) => startAuthentication({ optionsJSON }), '/api/session/step-up');
+
+/** Adds a passkey to one's own account; `ask` sends the first call and may ask for a fresh proof. */
+export const addPasskey = (ask: <T>(begin: () => Promise<Answer<T>>) => Promise<Answer<T>>): Promise<Outcome> =>
+  through(ask(() => call<{ challengeId: string; options: PublicKeyCredentialCreationOptionsJSON }>(fetch, '/api/account/passkeys/options', { method: 'POST' })), (optionsJSON) => startRegistration({ optionsJSON }), '/api/account/passkeys/finish');
+
 /** Makes a passkey under a one-time link; signs in with it. */
 export function acceptWithPasskey(code: string, name: string): Promise<Outcome> {
   const base = `/api/invitations/${encodeURIComponent(code)}/passkey`;

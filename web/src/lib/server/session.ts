@@ -12,8 +12,9 @@ interface Asking {
 export async function requirePerson({ fetch, url }: Asking): Promise<Principal> {
   const answer = await call<Session>(fetch, '/api/session');
   if (!answer.ok) error(answer.problem.status || 503, { message: answer.problem.title, code: answer.problem.code });
-  const { principal } = answer.value;
+  const { principal, secondFactorNeeded } = answer.value;
   if (principal.kind === 'anonymous') redirect(303, `/sign-in?next=${encodeURIComponent(url.pathname + url.search)}`);
+  if (secondFactorNeeded) redirect(303, `/account?new&next=${encodeURIComponent(url.pathname + url.search)}`);
   return principal;
 }
 

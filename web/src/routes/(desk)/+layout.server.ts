@@ -8,5 +8,6 @@ import type { LayoutServerLoad } from './$types';
 export const load: LayoutServerLoad = async ({ fetch, url }) => {
   const [city, session] = await Promise.all([read<City>(fetch, '/api/city'), read<Session>(fetch, '/api/session')]);
   if (session.principal.kind === 'anonymous') redirect(303, `/sign-in?next=${encodeURIComponent(url.pathname)}`);
+  if (session.secondFactorNeeded && url.pathname !== '/account') redirect(303, `/account?new&next=${encodeURIComponent(url.pathname)}`);
   return { city, principal: session.principal };
 };

@@ -1,4 +1,5 @@
 import { REQUEST_STATES, type RequestPage } from '#contracts/request.ts';
+import type { PurposeRegister } from '#contracts/trust.ts';
 import { read } from '#lib/trust/read.ts';
 import type { PageServerLoad } from './$types';
 
@@ -7,6 +8,6 @@ export const load: PageServerLoad = async ({ fetch, url }) => {
   const state = REQUEST_STATES.find((each) => each === asked) ?? '';
   const cursor = url.searchParams.get('cursor') ?? '';
   const query = new URLSearchParams({ ...(state === '' ? {} : { state }), ...(cursor === '' ? {} : { cursor }) });
-  const list = await read<RequestPage>(fetch, `/api/requests?${query.toString()}`);
-  return { ...list, state, states: REQUEST_STATES };
+  const [list, register] = await Promise.all([read<RequestPage>(fetch, `/api/requests?${query.toString()}`), read<PurposeRegister>(fetch, '/api/purposes')]);
+  return { ...list, state, cursor, states: REQUEST_STATES, purposes: register.purposes.filter((purpose) => purpose.personal_data).map(({ id, title }) => ({ id, title })) };
 };

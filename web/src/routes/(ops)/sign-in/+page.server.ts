@@ -12,6 +12,7 @@ export const load: PageServerLoad = async ({ fetch, url }) => {
     city: city.ok ? city.value.name : t('product'),
     signedInAs: session.ok && session.value.principal.kind === 'person' ? session.value.principal.name : null,
     next: nextPath(url.searchParams.get('next')),
+    service: methods.ok ? methods.value.service : null,
     passkey: methods.ok ? methods.value.passkey : false,
     passkeyHindrance: methods.ok ? methods.value.passkeyHindrance : methods.problem.title,
   };
@@ -27,11 +28,13 @@ export const actions: Actions = {
     const form = await request.formData();
     const name = text(form, 'name').trim();
     const password = text(form, 'password');
+    const code = text(form, 'code');
     const missing = { name: name === '' ? t('name_missing') : '', password: password === '' ? t('password_missing') : '' };
     if (missing.name !== '' || missing.password !== '') return fail(400, { name, missing, error: '' });
-    const answer = await call<Session>(fetch, '/api/sign-in/password', { method: 'POST', body: { name, password } });
+    const answer = await call<Session>(fetch, '/api/sign-in/password', { method: 'POST', body: { name, password, code } });
     if (!answer.ok) return fail(answer.problem.status || 503, { name, missing: { name: '', password: '' }, error: `${answer.problem.detail || answer.problem.title} ${answer.problem.cure}` });
-    redirect(303, nextPath(url.searchParams.get('next')));
+    const next = nextPath(url.searchParams.get('next'));
+    redirect(303, answer.value.secondFactorNeeded ? `/account?new&next=${encodeURIComponent(next)}` : next);
   },
   out: async ({ fetch }) => {
     const answer = await call<undefined>(fetch, '/api/sign-out', { method: 'POST' });

@@ -2,7 +2,7 @@ import type { GateCounts, LogStatus, PurposeRegister } from '#contracts/trust.ts
 import { read } from '#lib/trust/read.ts';
 import type { PageServerLoad } from './$types';
 
-export const load: PageServerLoad = async ({ fetch }) => {
+export const load: PageServerLoad = async ({ fetch, url }) => {
   const [register, gate, log] = await Promise.all([read<PurposeRegister>(fetch, '/api/purposes'), read<GateCounts>(fetch, '/api/gate'), read<LogStatus>(fetch, '/api/log')]);
-  return { register, gate, log };
+  return { register, gate, log, origin: url.origin };
 };

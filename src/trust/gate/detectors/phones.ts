@@ -1,0 +1,36 @@
+import { isSupportedCountry, parsePhoneNumberFromString, type CountryCode } from 'libphonenumber-js/max';
+import { digitsOf, findAll, isAmong, type Detector, type Surroundings } from './detector.ts';
+
+const PHONE_WORDS = /\b(?:tel(?:e(?:phone|fon|foon|fono|fone))?|phone|call(?:ed)?|mobile|mobil(?:nummer|telefon)?|cell(?:phone)?|handy(?:nummer)?|fon|rufnummer|fax|whatsapp|sms|text me|portable|m[óo]vil|cellulare|gsm|msisdn|dial|hotline|ring)\b/i;
+/** These count in a sentence, not as the name of a field: serial numbers have it too. */
+const SAID_WORDS = /\b(?:nummer|number|num[ée]ro|n[úu]mero|contact|reach|signal)\b/i;
+const NO_PHONE_WORDS = /\b(?:lat(?:itude)?|lon(?:gitude)?|coord\w*|meter ?reading|z[äa]hlerstand|energy|serial|timestamp|epoch|isbn|order|invoice|bestellnummer|rechnung|case|version|firmware|serien?nummer|register|imei|imsi|iccid|card|konto|iban|id|kwh|bsn|pesel|steuer\w*|nhs)\b[\s\w.#:=]{0,12}$/i;
+const CANDIDATE = /(?<![\w.,+/:-])(?:\+|\(\+|\(?00)?\(?\d(?:[\d()\u00a0 ./-]|\u2010|\u2011|\u2013){5,22}\d(?![\w]|[.,:/-]\d)/g;
+/** Whose national forms are tried when the words around say that it is a telephone number. */
+const FAMILIAR: readonly CountryCode[] = ['DE', 'US', 'GB', 'NL', 'BE', 'FR', 'AT', 'CH', 'IT', 'ES', 'PL', 'SE', 'DK', 'FI', 'NO', 'PT', 'IE', 'CZ', 'TR', 'IL', 'IN', 'CA', 'BR', 'AU'];
+
+function isValid(text: string, country?: CountryCode): boolean {
+  return parsePhoneNumberFromString(text, country)?.isValid() ?? false;
+}
+
+const isSaid: (text: string, start: number, end: number, around: Surroundings) => boolean = (text, start, end, around) => isAmong(PHONE_WORDS, text, start, end, around) || isAmong(SAID_WORDS, text, start, end, { ...around, keys: '' });
+
+const DATE = /^(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})/;
+
+/** International form anywhere; national forms where words say so, or grouped the way the city's country groups them (ITU-T E.123). */
+export const findPhones: Detector = (text, around) => {
+  const home = isSupportedCountry(around.country) ? around.country : 'DE';
+  return findAll('phone', text, CANDIDATE, (match, start, end) => {
+    const raw = match[0];
+    const digits = digitsOf(raw);
+    if (digits.length < 7 || digits.length > 17 || /\.\d{5,}/.test(raw) || /\d\.\d{4,}.*[-+ ]\d+\.\d/.test(raw)) return false;
+    if (/^\(?\+/.test(raw)) return isValid(raw.replace('(+', '+')) || (isSaid(text, start, end, around) && digits.length >= 9);
+    if (DATE.test(raw) || NO_PHONE_WORDS.test(text.slice(Math.max(0, start - 32), start)) || NO_PHONE_WORDS.test(`${around.keys.replace(/([a-z])([A-Z])/g, '$1 $2').replaceAll(/[_.-]/g, ' ')} `)) return false;
+    if (/^\(?00/.test(raw)) return digits.length >= 10 && isValid(`+${digits.slice(2)}`) && (/\D/.test(raw.slice(2)) || digits.length >= 12 || isSaid(text, start, end, around));
+    if (isSaid(text, start, end, around)) return [home, ...FAMILIAR].some((country) => isValid(raw, country));
+    if (/^\(\d{3}\) ?\d{3}[-. ]\d{4}$/.test(raw) || /^\d{3}([-.])\d{3}\1\d{4}$/.test(raw)) return isValid(raw, 'US') || isValid(raw, home);
+    // the trunk prefix and at least one gap; a number without a gap may be a meter's
+    const isGrouped = /^\(?0\d{1,5}\)?[ /.-]/.test(raw) && !/^0+[.]\d/.test(raw) && digits.length >= 9;
+    return isGrouped && [home, 'GB' as const, 'FR' as const, 'NL' as const, 'IL' as const].some((country) => isValid(raw, country));
+  });
+};

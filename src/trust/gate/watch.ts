@@ -1,0 +1,145 @@
+import { hashNumber, hashText, Recurrence, type Neighbourhood } from './recurrence.ts';
+
+/** Readings that a stream has to jump about in before it is looked at closely; smooth ones never are. */
+const PROBE = 64;
+const JUMPS = 20;
+const RING = 256;
+const JUDGED_EVERY = 64;
+const LEAST = 192;
+const FIELDS = 32;
+
+/** Watches whether the values of a field behave like the identifiers of passers-by. Bounded memory. */
+export interface Watch {
+  noteNumber(value: number): boolean;
+  noteText(value: string): boolean;
+  /** The watch of a member of a structured result; null when there are too many. */
+  field(path: string): Watch | null;
+}
+
+const TOKEN = /^(?=.*\d)[0-9A-Za-z+/_=-]{4,128}$|^[0-9a-f]{4,128}$/i;
+const NO_TOKEN = /^\d{4}-\d\d-\d\d|^\d\d:\d\d|^v?\d+(?:\.\d+)+$/;
+
+/** `others` is shared by all streams: a value that comes back elsewhere is an identifier as well. */
+export function createWatch(others: Neighbourhood, stream: number): Watch {
+  const fields = new Map<string, Watch>();
+  let ring: Float64Array | null = null;
+  let recurrence: Recurrence | null = null;
+  let [count, jumps, previous] = [0, 0, 0];
+  let [texts, tokens, ascents, before] = [0, 0, 0, ''];
+
+  const start = (): void => {
+    ring = new Float64Array(RING);
+    recurrence = new Recurrence(others, stream);
+    count = 0;
+  };
+  const stop = (): void => {
+    ring = null;
+    recurrence = null;
+    count = jumps = 0;
+  };
+
+  return {
+    noteNumber: (value) => {
+      count += 1;
+      if (ring === null || recurrence === null) {
+        const step = value - previous;
+        if ((step > 0 ? step : -step) > (value > 0 ? value : -value) * 0.01) jumps += 1;
+        previous = value;
+        if (count < PROBE) return false;
+        if (jumps >= JUMPS) start();
+        else count = jumps = 0;
+        return false;
+      }
+      ring[count & (RING - 1)] = value;
+      recurrence.note(value, hashNumber(value));
+      if (count < LEAST || count % JUDGED_EVERY !== 0) return false;
+      const seen = Array.from(count < RING ? ring.subarray(1, count + 1) : [...ring.subarray((count & (RING - 1)) + 1), ...ring.subarray(0, (count & (RING - 1)) + 1)]);
+      const verdict = judgeNumbers(seen, recurrence);
+      if (verdict === 'smooth') stop();
+      return verdict === 'identifiers';
+    },
+    noteText: (value) => {
+      recurrence ??= new Recurrence(others, stream);
+      texts += 1;
+      const isToken = TOKEN.test(value) && !NO_TOKEN.test(value);
+      if (isToken) tokens += 1;
+      if (value > before) ascents += 1;
+      before = value;
+      const hash = hashText(value);
+      recurrence.note(hash, hash);
+      if (texts < 128 || texts % JUDGED_EVERY !== 0) return false;
+      const isOrdered = ascents > texts * 0.85;
+      if (tokens < texts * 0.9 || isOrdered) return false;
+      const { distinct, fresh } = recurrence.figures();
+      return distinct >= 64 && fresh >= 0.2;
+    },
+    field: (path) => {
+      const known = fields.get(path);
+      if (known !== undefined) return known;
+      if (fields.size >= FIELDS) return null;
+      const made = createWatch(others, stream);
+      fields.set(path, made);
+      return made;
+    },
+  };
+}
+
+/** Values in their order, oldest first. Smooth: not worth a closer look. */
+function judgeNumbers(values: readonly number[], recurrence: Recurrence): 'smooth' | 'undecided' | 'identifiers' {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [low, high] = [sorted[0] as number, sorted.at(-1) as number];
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  if (counts.size < 24 || most > values.length / 3) return 'smooth';
+  // what follows one another: a meter, a clock, a counter, a curve
+  if (Math.abs(rankCorrelation(values, sorted)) > 0.5) return 'smooth';
+  const { distinct, recurring, fresh, seen, elsewhere } = recurrence.figures();
+  // a quarter: values of honest noise gather in the middle of their range
+  const cells = (high - low) / unitOf(sorted) / 4;
+  const byChance = 1 - Math.exp(-seen / cells);
+  const returning = recurring / distinct;
+  if (distinct < 48 || fresh < 0.15) return 'undecided';
+  if (recurring >= 12 && returning >= 0.06 && returning > byChance * 2 + 0.03) return 'identifiers';
+  if (elsewhere >= 12 && elsewhere > seen * byChance * 2) return 'identifiers';
+  // whole numbers of 32 bits and more that fill their range evenly and without order are drawn, not measured
+  const isLarge = high - low > 2 ** 31 && values.every(Number.isInteger);
+  return isLarge && counts.size > values.length * 0.5 && isEven(sorted, low, high) ? 'identifiers' : 'undecided';
+}
+
+function rankCorrelation(values: readonly number[], sorted: readonly number[]): number {
+  const rank = new Map(sorted.map((value, at) => [value, at]));
+  const ranks = values.map((value) => rank.get(value) as number);
+  const mean = ranks.reduce((sum, each) => sum + each, 0) / ranks.length;
+  let [product, square] = [0, 0];
+  for (let at = 0; at < ranks.length; at += 1) {
+    const here = (ranks[at] as number) - mean;
+    square += here * here;
+    if (at > 0) product += here * ((ranks[at - 1] as number) - mean);
+  }
+  return square === 0 ? 1 : product / square;
+}
+
+/** The step that values are told apart by: the common divisor of six digits of them, at least that of a two-byte number. */
+function unitOf(sorted: readonly number[]): number {
+  const largest = Math.max(Math.abs(sorted[0] as number), Math.abs(sorted.at(-1) as number));
+  const scale = 10 ** (Math.floor(Math.log10(largest || 1)) - 5);
+  let divisor = 0;
+  for (const value of sorted) divisor = gcd(divisor, Math.abs(Math.round((value - (sorted[0] as number)) / scale)));
+  return Math.max(1, divisor) * scale;
+}
+
+function gcd(a: number, b: number): number {
+  while (b > 0) [a, b] = [b, a % b];
+  return a;
+}
+
+function isEven(sorted: readonly number[], low: number, high: number): boolean {
+  const bins = new Array<number>(8).fill(0);
+  for (const value of sorted) {
+    const bin = Math.min(7, Math.floor(((value - low) / (high - low)) * 8));
+    bins[bin] = (bins[bin] as number) + 1;
+  }
+  const fair = sorted.length / 8;
+  return bins.every((count) => count > fair * 0.4 && count < fair * 1.9);
+}

@@ -1,0 +1,2 @@
+/** Passkeys, the QR code and proving again who one is need scripts. */
+export const csr = true;
