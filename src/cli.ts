@@ -67,6 +67,18 @@ function complain(text: string): number {
   return 2;
 }
 
+/** What the caller can mend; undefined for a fault of the program. */
+function wordsOf(error: unknown): string | undefined {
+  if (error instanceof Refused) return error.message;
+  if (!(error instanceof Error)) return undefined;
+  const { code = '', path } = error as NodeJS.ErrnoException;
+  if (code.startsWith('ERR_PARSE_ARGS_')) return error.message;
+  if (path !== undefined && ['ENOENT', 'EACCES', 'EISDIR', 'ENOTDIR'].includes(code)) return `the file ${path} cannot be read (${code})`;
+  // what the Fetch standard throws for a network error; the reason stands in the cause
+  if (error instanceof TypeError && error.message === 'fetch failed') return `the address cannot be reached: ${error.cause instanceof Error ? error.cause.message || error.cause.name : 'no reason was given'}`;
+  return undefined;
+}
+
 // whoever reads the lines may have read enough, such as head
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
@@ -75,7 +87,8 @@ try {
   const code = await run(process.argv.slice(2));
   if (code >= 0) process.exitCode = code;
 } catch (error) {
-  if (!(error instanceof Refused) && (error as NodeJS.ErrnoException).code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw error;
-  console.error(`clerestory: ${(error as Error).message}`);
+  const words = wordsOf(error);
+  if (words === undefined) throw error;
+  console.error(`clerestory: ${words}`);
   process.exitCode = 2;
 }

@@ -8,8 +8,8 @@ interface PromiseCheck {
   /** What follows `clerestory verify NAME` on the command line. */
   readonly call: string;
   readonly purpose: string;
-  /** Prints what it proved and what it did not. Gives the exit code: 0 holds, 1 does not hold, 2 nothing to check or wrong call. */
-  run(args: string[]): Promise<number>;
+  /** Prints what it proved and what it did not. Gives the exit code: 0 holds, 1 does not hold, 2 nothing to check; null for a wrong call. */
+  run(args: string[]): Promise<number> | null;
 }
 
 /** By name, in the order of the page /trust. */
@@ -19,7 +19,7 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     purpose: 're-check a whole transparency log, offline for a DIR; FILE is a checkpoint that you kept',
     run: (args) => {
       const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, since: { type: 'string' } }, allowPositionals: true, strict: true });
-      return positionals[0] === undefined ? Promise.resolve(2) : verifyLog(positionals[0], values);
+      return positionals[0] === undefined ? null : verifyLog(positionals[0], values);
     },
   },
   proof: {
@@ -27,7 +27,7 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     purpose: 'check a proof of one entry that you kept, offline',
     run: (args) => {
       const { values, positionals } = parseArgs({ args, options: { entry: { type: 'string' }, key: { type: 'string' }, policy: { type: 'string' } }, allowPositionals: true, strict: true });
-      return positionals[0] === undefined ? Promise.resolve(2) : verifyProofFile(positionals[0], values);
+      return positionals[0] === undefined ? null : verifyProofFile(positionals[0], values);
     },
   },
   witness: {
@@ -35,7 +35,7 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     purpose: 'whether enough outside witnesses have cosigned the log, and whether what they hold fits it',
     run: (args) => {
       const { values, positionals } = parseArgs({ args, options: { policy: { type: 'string' }, offline: { type: 'boolean', default: false } }, allowPositionals: true, strict: true });
-      return positionals[0] === undefined || values.policy === undefined ? Promise.resolve(2) : verifyWitness(positionals[0], { policy: values.policy, offline: values.offline });
+      return positionals[0] === undefined || values.policy === undefined ? null : verifyWitness(positionals[0], { policy: values.policy, offline: values.offline });
     },
   },
   access: {
@@ -43,7 +43,7 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     purpose: 'check the record of looks that a resident downloaded; with --log also that none was kept back',
     run: (args) => {
       const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, policy: { type: 'string' }, log: { type: 'string' } }, allowPositionals: true, strict: true });
-      return positionals[0] === undefined ? Promise.resolve(2) : verifyAccess(positionals[0], values);
+      return positionals[0] === undefined ? null : verifyAccess(positionals[0], values);
     },
   },
   gate: {
@@ -51,7 +51,7 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     purpose: 'what the gate says to each line or document of a file, offline',
     run: (args) => {
       const { values, positionals } = parseArgs({ args, options: { country: { type: 'string' } }, allowPositionals: true, strict: true });
-      return positionals[0] === undefined ? Promise.resolve(2) : verifyGate(positionals[0], values);
+      return positionals[0] === undefined ? null : verifyGate(positionals[0], values);
     },
   },
   purpose: {
@@ -68,7 +68,7 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     run: (args) => {
       const { values } = parseArgs({ args, options: { seconds: { type: 'string', default: '60' }, demo: { type: 'boolean', default: false } }, strict: true });
       const seconds = Number(values.seconds);
-      return Number.isInteger(seconds) && seconds >= 1 && seconds <= 86_400 ? verifyEgress({ seconds, demo: values.demo }, console.log) : Promise.resolve(2);
+      return Number.isInteger(seconds) && seconds >= 1 && seconds <= 86_400 ? verifyEgress({ seconds, demo: values.demo }, console.log) : null;
     },
   },
   build: {
@@ -84,7 +84,10 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
 /** Runs `verify NAME …`; undefined when there is no such check. */
 export async function verifyPromise([name, ...args]: string[]): Promise<number | undefined> {
   const check = name !== undefined && Object.hasOwn(CHECKS, name) ? CHECKS[name] : undefined;
-  return check?.run(args);
+  const ran = check?.run(args);
+  if (ran !== null) return ran;
+  console.error(`clerestory: the call is\n\n  clerestory verify ${String(name)} ${String(check?.call)}\n`);
+  return 2;
 }
 
 /** The lines of the usage text. */

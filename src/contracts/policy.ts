@@ -37,6 +37,7 @@ export const PolicyText = z.object({
   rules: z.array(z.object({ id: z.string(), because: z.string(), effect: z.enum(['permit', 'forbid']), file: z.string() })),
   actions: z.array(z.object({ action: z.enum(ACTIONS), everybody: z.boolean(), positions: z.array(Position) })),
   acts: z.array(z.object({ act: DangerousAct, propose: z.array(Position), approve: z.array(Position) })),
+  routes: z.array(z.object({ method: z.string(), route: z.string(), action: z.enum(ACTIONS) })).describe('Every address of the server and what it asks'),
 });
 export type PolicyText = z.infer<typeof PolicyText>;
 

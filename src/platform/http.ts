@@ -18,6 +18,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Checks anew who holds lasting responses of this person or token, and ends those that would be refused now. */
     cutRevoked(principalId: string): Promise<void>;
+    /** Every route and what it asks, in the order of their making. */
+    readonly routeActions: readonly RouteAction[];
   }
   interface FastifyContextConfig {
     /** What the caller must be allowed to do; a route without it does not start. */
@@ -29,6 +31,12 @@ declare module 'fastify' {
     /** OpenAPI 3.1 of a standard's address, written by hand of its module; a part of /api/openapi.json. */
     describe?: () => unknown;
   }
+}
+
+export interface RouteAction {
+  readonly method: string;
+  readonly route: string;
+  readonly action: Action;
 }
 
 export { STATUS_CODES } from 'node:http';
@@ -72,8 +80,14 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
   http.decorateRequest('principal');
   cutRevoked(http, options);
 
-  http.addHook('onRoute', (route) => {
-    if (route.method !== 'HEAD' && route.config?.action === undefined) throw new Error(`route ${String(route.method)} ${route.url} names no action`);
+  const routeActions: RouteAction[] = [];
+  http.decorate('routeActions', routeActions);
+  http.addHook('onRoute', ({ method, url, config }) => {
+    for (const each of [method].flat()) {
+      if (each === 'HEAD') continue; // asks what GET asks
+      if (config?.action === undefined) throw new Error(`route ${each} ${url} names no action`);
+      routeActions.push({ method: each, route: url, action: config.action });
+    }
   });
   http.addHook('onRequest', async (request) => {
     const action = request.routeOptions.config.action;

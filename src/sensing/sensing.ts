@@ -79,6 +79,7 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
     takeObservation: (...sent) => ingest.takeOne(...sent),
     admitObservation: (...sent) => ingest.check(...sent),
     isMulti: (id) => readings.isMulti(id),
+    admitDescription: (value, path) => deps.gate.admitDescription(value, path),
     settings: () => readings.serverSettings(),
   });
   entities.onEntityChange((change) => readings.noteEntityChange(change));

@@ -1,13 +1,17 @@
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ROOT, runCli, startTestCity, type TestCity } from '../city.ts';
+import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
 import { findChromium, launchChromium, watchedPage } from './chromium.ts';
 import { inviteLink, signIn } from './desk.ts';
 
+// What case workers and the data protection officer do with residents' data, by keyboard, in a real browser.
+
 const chromium = findChromium();
 if (chromium === undefined) console.warn('the browser tests are skipped: there is no Chromium');
+/** A folder to look at the pages as pictures. */
+const PICTURES = process.env['LOOKS_PICTURES'];
 let city: TestCity;
 let browser: Browser;
 beforeAll(async () => {
@@ -22,75 +26,75 @@ afterAll(async () => {
   city.remove();
 });
 
-test.skipIf(chromium === undefined)('a case worker opens a report with a reason; the resident sees it at once and checks the proof offline', async () => {
-  const filed = await city.call('POST', '/api/portal/requests', {
-    body: { service_code: 'street-light', language: 'en', description: 'The lamp by the school is out', answers: { FAULT: 'out' }, point: [-56.187, -34.906], address: '', name: 'Ana Souza', email: 'ana@example.org', phone: '', idempotency_key: '' },
-  });
-  expect(filed.status, filed.text).toBe(201);
-  const { requestId, token } = filed.json as { requestId: string; token: string };
+async function picture(page: Page, name: string): Promise<void> {
+  if (PICTURES === undefined) return;
+  const size = page.viewportSize();
+  for (const [theme, viewport] of [['light', { width: 1280, height: 900 }], ['dark', { width: 1280, height: 900 }], ['light-phone', { width: 360, height: 740 }]] as const) {
+    await page.emulateMedia({ colorScheme: theme === 'dark' ? 'dark' : 'light' });
+    await page.setViewportSize(viewport);
+    await page.screenshot({ path: join(PICTURES, `${name}-${theme}.png`), fullPage: true });
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  if (size !== null) await page.setViewportSize(size);
+}
 
-  const worker = await watchedPage(browser, city.url);
-  await signIn(worker.page, await inviteLink(city, ['case_worker']), 'Lucía Pérez');
-  await worker.page.goto(`/requests/${requestId}`);
-  await worker.page.getByLabel('E-mail').check();
-  await worker.page.locator('#contact-reason').fill('Asking which of the two lamps');
-  await worker.page.getByRole('button', { name: 'Log the look and open' }).click();
-  await worker.page.getByText('ana@example.org').waitFor();
-  expect(worker.faults).toEqual([]);
-  await worker.context.close();
+test.skipIf(chromium === undefined)('a case worker reads a list, searches and opens a report by keyboard, and the officer sees it without a name', async () => {
+  const links: string[] = [];
+  for (const [description, name] of [['Lamp flickers by the school', 'Ana Arroyo'], ['Lamp is dark at the corner', 'Karl Weiss'], ['', '']] as const) {
+    const { json } = await city.call('POST', '/api/portal/requests', { body: { service_code: 'street-light', answers: { FAULT: 'out' }, point: CENTRE, description, name } });
+    links.push(json.token);
+  }
+  const { page, faults } = await watchedPage(browser, city.url, { viewport: { width: 1280, height: 900 } });
+  await signIn(page, await inviteLink(city, ['case_worker']), 'Wanda Weiss');
+  await page.goto('/requests');
+  await page.getByText('Words sealed').first().waitFor();
+  expect(await page.content()).not.toMatch(/flickers|Arroyo/);
 
-  const { context, page, faults, foreign } = await watchedPage(browser, city.url, { locale: 'en-GB', viewport: { width: 390, height: 800 } });
-  await page.goto(`/r/${token}`);
-  await page.getByText('Asking which of the two lamps').waitFor({ timeout: 5_000 });
-  const check = page.getByRole('button', { name: 'Check on this device' });
-  await check.waitFor();
-  await context.setOffline(true);
-  await check.click();
-  await page.getByText('One look, and its entry is right.').waitFor();
-  await page.screenshot({ path: join(ROOT, 'artefacts', 'resident-check.png'), fullPage: true });
-  await context.setOffline(false);
-  await page.getByRole('button', { name: /Search the whole log/ }).click();
-  await page.getByText(/entries of the log were read: there is no other look/).waitFor();
+  await page.getByRole('button', { name: 'Show words' }).focus();
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Kind of reason').selectOption('check_duplicate');
+  await dialog.getByLabel('Reason', { exact: true }).fill('Is the lamp at the school known?');
+  await picture(page, 'reason');
   expect(await accessibilityFaults(page)).toEqual([]);
-  expect({ faults, foreign }).toEqual({ faults: [], foreign: [] });
+  await page.keyboard.press('Enter');
+  await page.getByText('Lamp flickers by the school').waitFor();
+  await page.getByText('2 reports were opened; their residents see it with your reason.').waitFor();
+  await picture(page, 'list');
+  expect(await accessibilityFaults(page)).toEqual([]);
 
-  // the file that the resident keeps is checked by the command as well, with the key and the log from elsewhere
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download the record to keep it' }).click()]);
-  const file = join(city.data, 'record.json');
-  await download.saveAs(file);
-  const { json } = await city.call('GET', '/api/log');
-  const verified = runCli(['verify', 'access', file, '--key', String(json.vkey), '--log', join(city.data, 'log')], {});
-  expect(verified.status, verified.stdout + verified.stderr).toBe(0);
-  expect(verified.stdout).toContain('Asking which of the two lamps');
-  expect(verified.stdout).toContain('the log holds no other look at this report');
-  await context.close();
-});
-
-test.skipIf(chromium === undefined)('a record whose reason was changed on the way, or from which a look was taken, is called out in the browser', async () => {
-  const filed = await city.call('POST', '/api/portal/requests', {
-    body: { service_code: 'street-light', language: 'en', description: 'It flickers', answers: { FAULT: 'flickers' }, point: [-56.19, -34.91], address: '', name: '', email: 'bea@example.org', phone: '', idempotency_key: '' },
-  });
-  const { requestId, token } = filed.json as { requestId: string; token: string };
-  const look = (reason: string) => city.call('POST', `/api/requests/${requestId}/contact`, { token: city.token('case_worker'), body: { purpose: 'service-requests', reasonCode: 'answer_resident', reason } });
-  for (const reason of ['Asking about the colour', 'Asking once more']) expect((await look(reason)).status).toBe(200);
-
-  const { context, page } = await watchedPage(browser, city.url, { locale: 'de-DE' });
-  let change: (text: string) => string = (text) => text.replace('Asking about the colour', 'Looking for fun of it.');
-  await page.route(`**/api/portal/requests/${token}/looks`, async (route) => {
-    const answer = await route.fetch();
-    await route.fulfill({ response: answer, body: change(await answer.text()) });
-  });
-  await page.goto(`/r/${token}`);
-  await page.getByRole('button', { name: 'Auf diesem Gerät prüfen' }).click();
-  await page.getByText('1 von 2 Einträgen halten stand', { exact: false }).waitFor();
-  await page.getByText('Grund oder Angaben wurden nachträglich geändert').waitFor();
-
-  change = (text) => {
-    const file = JSON.parse(text) as { entries: unknown[] };
-    return JSON.stringify({ ...file, entries: file.entries.slice(1) });
-  };
+  // the reason is remembered while the page is open
+  await page.getByRole('button', { name: 'Search' }).click();
+  expect(await dialog.getByLabel('Reason', { exact: true }).inputValue()).toBe('Is the lamp at the school known?');
+  await dialog.getByLabel('Search by').selectOption('name');
+  await dialog.getByLabel('Name', { exact: true }).fill('weiss');
+  await page.keyboard.press('Enter');
+  await page.getByText('Karl Weiss').waitFor();
+  await picture(page, 'search');
   await page.reload();
-  await page.getByRole('button', { name: 'Auf diesem Gerät prüfen' }).click();
-  await page.getByText('Es fehlen Einsichten mit den Nummern: 1').waitFor();
-  await context.close();
+  await page.getByText('Words sealed').first().waitFor();
+  expect(await page.content()).not.toMatch(/flickers|Weiss, Karl|Karl Weiss/);
+
+  await page.getByRole('link', { name: /street light/i }).nth(1).click();
+  await page.locator('#words-reason').fill('Planning the repair');
+  await picture(page, 'report-sealed');
+  await page.keyboard.press('Enter');
+  await page.getByText('Lamp is dark at the corner').first().waitFor();
+  await picture(page, 'report-open');
+  expect(await accessibilityFaults(page)).toEqual([]);
+
+  const officer = await watchedPage(browser, city.url, { viewport: { width: 1280, height: 900 } });
+  await signIn(officer.page, await inviteLink(city, ['data_protection_officer']), 'Dora Dahl');
+  await officer.page.goto('/looks');
+  await officer.page.getByText('bears their own surname', { exact: false }).first().waitFor();
+  expect(await officer.page.content()).not.toMatch(/Wanda|Karl|flickers/);
+  await picture(officer.page, 'figures');
+  expect(await accessibilityFaults(officer.page)).toEqual([]);
+
+  const resident = await watchedPage(browser, city.url, { javaScriptEnabled: false, locale: 'de-DE' });
+  await resident.page.goto(`/r/${links[1]}`);
+  await resident.page.getByText('Planning the repair').waitFor();
+  for (const shown of ['Is the lamp at the school known?', 'bei einer Suche', 'in einer Liste']) expect(await resident.page.getByText(shown).count(), shown).toBeGreaterThan(0);
+  await picture(resident.page, 'resident');
+  expect({ faults, officer: officer.faults, resident: resident.faults }).toEqual({ faults: [], officer: [], resident: [] });
 });

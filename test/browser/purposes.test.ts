@@ -65,7 +65,17 @@ test.skipIf(chromium === undefined)('one person proposes on the desk to end a pu
   await page.getByText('Proposed: noise, 1 change.').waitFor();
   expect((await city.call('GET', '/api/purposes/noise')).json.purpose.live).toBe(true);
   expect(await approve(page)).toMatchObject({ status: 403 });
-  expect(await approve(second.page)).toMatchObject({ status: 200 });
+  await page.goto('/approvals');
+  await page.getByText('noise', { exact: true }).first().waitFor();
+  expect(await page.getByRole('button', { name: 'Agree and do it' }).count()).toBe(0); // the proposer cannot
+  await second.page.goto('/approvals');
+  await second.page.getByRole('link', { name: 'Approvals (1)' }).waitFor();
+  await second.page.getByText('The study of noise is finished.').waitFor();
+  await second.page.screenshot({ path: join(PICTURES, 'approvals-light.png'), fullPage: true });
+  expect(await accessibilityFaults(second.page)).toEqual([]);
+  await second.page.getByRole('button', { name: 'Agree and do it' }).focus();
+  await second.page.keyboard.press('Enter');
+  await second.page.getByText('Change the register of purposes: done.').waitFor();
 
   expect((await city.call('GET', '/api/purposes/noise')).json).toMatchObject({ purpose: { live: false, ended: true }, history: [{ version: 2, changes: [{ path: 'ended', from: 'false', to: 'true' }] }, { version: 1 }] });
   const refused = await city.call('POST', '/v1.1/Datastreams(1)/Observations', { token: city.token('administrator'), body: { result: 51 } });
@@ -73,7 +83,7 @@ test.skipIf(chromium === undefined)('one person proposes on the desk to end a pu
   expect((await city.call('GET', '/v1.1/Datastreams(1)/Observations')).status).toBe(403);
   expect((await city.call('GET', '/v1.1/Observations')).json.value).toEqual([]);
 
-  for (const [name, path] of [['purposes-desk', '/purposes'], ['purposes-edit', '/purposes?edit=noise'], ['purposes', '/trust/purposes'], ['purpose', '/trust/purposes/noise']] as const) {
+  for (const [name, path] of [['purposes-desk', '/purposes'], ['purposes-edit', '/purposes?edit=noise'], ['purposes', '/trust/purposes'], ['purpose', '/trust/purposes/noise'], ['policy', '/trust/policy'], ['trust', '/trust'], ['approvals', '/approvals']] as const) {
     for (const [size, viewport, colorScheme] of [['light', DESK, 'light'], ['dark', DESK, 'dark'], ['phone', PHONE, 'light']] as const) {
       await page.setViewportSize(viewport);
       await page.emulateMedia({ colorScheme });

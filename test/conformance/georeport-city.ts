@@ -30,6 +30,7 @@ export interface ServicesCity {
   readonly metrics: Metrics;
   readonly services: Services;
   readonly http: Http;
+  readonly dataFolder: string;
   /** A bearer token, which is also an api_key. */
   tokenOf(position: Position): string;
   close(): Promise<void>;
@@ -58,6 +59,7 @@ export async function startServicesCity(options: Partial<ServicesDeps> = {}): Pr
     metrics,
     services,
     http,
+    dataFolder,
     tokenOf: (position) => mintToken(dataFolder, { position }),
     close: async () => {
       await http.close();

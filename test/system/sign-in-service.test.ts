@@ -27,7 +27,7 @@ let tamper: ((body: string) => string) | undefined;
 
 function provide(keys: { key: KeyObject; kid: string }[]): void {
   const configuration = {
-    clients: [{ client_id: 'clerestory', client_secret: 'a-secret-of-the-test', redirect_uris: [CALLBACK], token_endpoint_auth_method: 'client_secret_basic' }],
+    clients: [{ client_id: 'clerestory', client_secret: 'a-secret-of-the-test', redirect_uris: [CALLBACK], token_endpoint_auth_method: 'client_secret_basic' as const }],
     jwks: { keys: keys.map(({ key, kid }) => jwkOf(key, kid)) },
     cookies: { keys: ['cookie-key-of-the-test'] },
     claims: { openid: ['sub'], profile: ['name', 'groups'], email: ['email', 'email_verified'] },

@@ -74,8 +74,12 @@ export async function findOwnLeaves(read: ReadLogFile, key: NoteKey, logKey: str
     if (!entries || entries.length < width) return { ok: false, detail: `The entries from ${String(first)} on cannot be read.` };
     for (const [at, entry] of entries.slice(0, width).entries()) {
       await addLeaf(roots, await hashEntry(entry));
-      const tag = /"caseTag":"([0-9a-f]{64})"/.exec(new TextDecoder().decode(entry))?.[1];
-      const n = tag === undefined ? undefined : numbers.get(tag);
+      const leaf = new TextDecoder().decode(entry);
+      const tag = /"caseTag":"([0-9a-f]{64})"/.exec(leaf)?.[1];
+      if (tag === undefined) continue;
+      // a number far ahead of the others would hide a look from whoever only tries the next ones; the leaf itself says which it is
+      const said = Number(/"n":(\d{1,16})[,}]/.exec(leaf)?.[1]);
+      const n = numbers.get(tag) ?? (said > highest + NUMBERS_AHEAD && (await tagOf(said)) === tag ? said : undefined);
       if (n !== undefined) leaves.push({ n, index: first + at });
     }
     onProgress(first + width, size);

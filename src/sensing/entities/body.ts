@@ -1,6 +1,7 @@
 import type { Purpose } from '../../contracts/trust.ts';
 import { LIMITS, parseInstantMs, Refused, type RefusalCode } from '../../kernel/index.ts';
 import { boxOf, geometryOf, type Box } from '../query/geometry.ts';
+import { describedIn, type AdmitDescription } from './description.ts';
 import { findNavigation, findProperty, isStreamSet, storedSetOf, targetOf, type ElementReferences, type EntityModel, type NavigationModel, type PropertyModel } from './model.ts';
 
 /** What a body says, checked and ready to be stored. Column values are as the driver takes them; JSON is text. */
@@ -28,6 +29,8 @@ export interface BodyContext {
   readonly boundPurpose: string | undefined;
   /** What is stored now; null at creation. */
   readonly current: Readonly<Record<string, unknown>> | null;
+  /** What the gate says of the body; absent for bodies that this server writes itself. */
+  readonly admit?: AdmitDescription | undefined;
 }
 
 const MEMBERS = 1_000;
@@ -46,6 +49,8 @@ const fault = (path: string, detail: string, code: RefusalCode = 'sensing.entity
  */
 export function parseEntity(model: EntityModel, body: unknown, context: BodyContext, implied: string | null = null): ParsedEntity {
   checkText(body, '', 0);
+  const refused = context.admit?.(describedIn(body), '') ?? null;
+  if (refused !== null) throw new Refused(refused);
   return readEntity(model, body, context, implied, '', { entities: 0 });
 }
 

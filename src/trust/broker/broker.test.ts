@@ -91,7 +91,7 @@ test('a leaf that stands in the signed log opens the fields of its look once, al
   const folder = temporaryFolder();
   const rig = startRig(folder);
   const look = rig.prepare('req_a', 1);
-  const index = rig.log.append(look.leaf as Leaf);
+  const index = rig.log.append(look.leaf);
   const call = await rig.openCall('req_a', 1, look, index);
   expect(rig.broker.open(call).plain).toEqual([{ phone: 'phone of req_a' }]);
   expect(denialOf(() => rig.broker.open({ ...call, from: 1, consistency: [] }))).toBe('leaf-spent');
@@ -106,13 +106,13 @@ test('a leaf that stands in the signed log opens the fields of its look once, al
 test('everything that is not exactly this leaf in exactly this log is refused and opens nothing', async () => {
   const rig = startRig();
   const [first, look, other, twice] = [rig.prepare('req_a', 1), rig.prepare('req_a', 2), rig.prepare('req_b', 1), rig.prepare('req_a', 3)];
-  const firstIndex = rig.log.append(first.leaf as Leaf);
+  const firstIndex = rig.log.append(first.leaf);
   rig.broker.open(await rig.openCall('req_a', 1, first, firstIndex));
-  const index = rig.log.append(look.leaf as Leaf);
-  const otherIndex = rig.log.append(other.leaf as Leaf);
+  const index = rig.log.append(look.leaf);
+  const otherIndex = rig.log.append(other.leaf);
   const good = await rig.openCall('req_a', 2, look, index);
   const forged = growLog();
-  forged.append(look.leaf as Leaf);
+  forged.append(look.leaf);
   const otherKeys = rig.keys.get('req_b') as WrappedKeys;
   const wrong: [string, CallOf<'open'>, string][] = [
     ['a leaf that was never appended', withLook(good, { n: 3, sealed: twice.sealed }), 'leaf-not-in-log'],
@@ -143,7 +143,7 @@ test('everything that is not exactly this leaf in exactly this log is refused an
 test('a leaf opens its own fields only, whatever the city asks for', async () => {
   const rig = startRig();
   const look = rig.prepare('req_a', 1);
-  const call = await rig.openCall('req_a', 1, look, rig.log.append(look.leaf as Leaf));
+  const call = await rig.openCall('req_a', 1, look, rig.log.append(look.leaf));
   expect(rig.broker.open({ ...call, items: [{ ...(call.items[0] as Item), fields: ['name'] } as Item] }).plain).toEqual([{ phone: 'phone of req_a' }]);
 });
 
@@ -165,7 +165,7 @@ test('model: whatever is prepared, appended, opened and replayed, each plain tex
           continue;
         }
         if (act === 'append') {
-          chosen.index ??= rig.log.append(chosen.look.leaf as Leaf);
+          chosen.index ??= rig.log.append(chosen.look.leaf);
           continue;
         }
         if (rig.log.size() === 0) continue;
@@ -225,7 +225,7 @@ test('a torn last line of the journal is dropped, a foreign line and another log
   const rig = startRig(folder);
   for (let n = 1; n <= 2; n += 1) {
     const look = rig.prepare('req_a', n);
-    rig.broker.open(await rig.openCall('req_a', n, look, rig.log.append(look.leaf as Leaf)));
+    rig.broker.open(await rig.openCall('req_a', n, look, rig.log.append(look.leaf)));
   }
   rig.journal.close();
   const path = join(folder, 'broker', 'openings');

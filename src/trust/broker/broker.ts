@@ -82,6 +82,7 @@ export function createBroker({ roots, journal, random }: { roots: RootKeys; jour
       const known = journal.vkey();
       if (known !== vkey) {
         if (known !== null && publicKeyOf(known) !== publicKeyOf(vkey)) throw new Denied('log-unknown', 'The log is signed by another key than the one that this broker knows.');
+        if (journal.left(vkey)) throw new Denied('log-older', 'This log was left for one of another name; restart the log under a new name.');
         journal.beginLog(vkey);
       }
       const list = roots.list().map(({ version, fingerprint }) => ({ version, fingerprint: encode(fingerprint) }));

@@ -22,6 +22,8 @@ export interface Opening {
  */
 export interface Journal {
   vkey(): string | null;
+  /** Whether it served this log and then another one: there is no way back, or a log that was set back would look new. */
+  left(vkey: string): boolean;
   /** A log of another origin begins: its heads have nothing to do with the ones before. */
   beginLog(vkey: string): void;
   seen(): SeenHead | null;
@@ -39,6 +41,7 @@ export function openJournal(folder: string): Journal {
   const text = existsSync(path) ? readFileSync(path, 'latin1') : '';
   let length = text.lastIndexOf('\n') + 1;
   const spent = new Set<string>();
+  const begun = new Set<string>();
   let vkey: string | null = null;
   let seen: SeenHead | null = null;
   for (const line of text.slice(0, length).split('\n').slice(0, -1)) {
@@ -46,8 +49,10 @@ export function openJournal(folder: string): Journal {
     if (opening) {
       spent.add(opening[2] as string);
       seen = { size: Number(opening[3]), root: Buffer.from(opening[4] as string, 'hex') };
-    } else if (line.startsWith('log ')) [vkey, seen] = [line.slice(4), null];
-    else throw new Error(`the journal of the key broker is damaged: ${path} has a line that it did not write`);
+    } else if (line.startsWith('log ')) {
+      [vkey, seen] = [line.slice(4), null];
+      begun.add(vkey);
+    } else throw new Error(`the journal of the key broker is damaged: ${path} has a line that it did not write`);
   }
   const file = openSync(path, 'a', 0o600);
   ftruncateSync(file, length);
@@ -68,9 +73,11 @@ export function openJournal(folder: string): Journal {
   };
   return {
     vkey: () => vkey,
+    left: (other) => other !== vkey && begun.has(other),
     beginLog: (next) => {
       write(`log ${next}\n`);
       [vkey, seen] = [next, null];
+      begun.add(next);
     },
     seen: () => seen,
     spent: (leafHash) => spent.has(leafHash.toString('hex')),

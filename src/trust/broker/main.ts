@@ -6,7 +6,6 @@ import { openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { systemRandom } from '../../kernel/index.ts';
-import { listenOnSocket } from '../../platform/unix-socket.ts';
 import { createBroker, Denied } from './broker.ts';
 import { readFrames, writeFrame } from './frames.ts';
 import { JournalFault, openJournal } from './journal.ts';
@@ -87,11 +86,13 @@ try {
   const journal = openJournal(settings.journalFolder);
   const broker = createBroker({ roots: openRootKeys(settings.keyFolder, keepingOf()), journal, random: systemRandom });
   if (settings.socket === undefined) {
+    process.on('SIGTERM', () => undefined); // service managers too signal the whole group
     process.stdin.on('close', () => process.exit(0)).on('error', () => process.exit(0));
     process.stdout.on('error', () => process.exit(0));
     serve(broker, process.stdin, process.stdout);
   } else {
     const { socket } = settings;
+    const { listenOnSocket } = await import('../../platform/index.ts'); // a child opens no socket, so it loads nothing of this
     await listenOnSocket(socket, (stream) => serve(broker, stream, stream));
     process.on('SIGTERM', () => {
       rmSync(socket, { force: true });

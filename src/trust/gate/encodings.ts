@@ -30,7 +30,7 @@ export function decodeText(text: string): Decoded[] {
   if (/^(?:[0-9a-f]{2}){4,}$/i.test(hex)) add('hex', Buffer.from(hex, 'hex'));
   if (/^\d{1,3}(?:[,; ]\s*\d{1,3}){7,}$/.test(body.replaceAll(/^\[|\]$/g, ''))) add('list of bytes', bytesOf(body.replaceAll(/^\[|\]$/g, '').split(/[,; ]\s*/).map(Number)));
   if (/^[A-Za-z0-9+/_-]+={0,2}$/.test(packed) && packed.length % 4 !== 1 && packed.length >= LEAST_CHARS) add('base64', Buffer.from(packed, 'base64'));
-  if (/^[A-Z2-7]+=*$/i.test(packed) && packed.length >= LEAST_CHARS && !/[a-z].*[A-Z]|[A-Z].*[a-z]/.test(packed)) add('base32', readBase32(packed.toUpperCase()));
+  if (/^[A-Z2-7]+=*$/i.test(packed) && packed.length >= LEAST_CHARS && !(/[a-z]/.test(packed) && /[A-Z]/.test(packed))) add('base32', readBase32(packed.toUpperCase()));
   if (packed.length >= 10 && !/^[A-Za-z0-9]+$/.test(packed)) {
     add('ascii85', readBase85(packed.replace(/^<~/, '').replace(/~>$/, ''), (sign) => sign.charCodeAt(0) - 33));
     add('base85', readBase85(packed, (sign) => Z85.indexOf(sign)));

@@ -55,7 +55,8 @@ export async function openGateLedger({ handle, clock, logger, gate, log }: GateL
 
   const write = async (): Promise<void> => {
     const [sums, streams] = [waiting, enclosed];
-    [waiting, enclosed] = [new Map(), new Map()];
+    waiting = new Map();
+    enclosed = new Map();
     try {
       for (const [stream, { rule, sinceMs }] of streams) await insertQuarantine(db, stream, rule, new Date(sinceMs));
       streams.clear();

@@ -41,7 +41,11 @@ function limitTries(clock: Clock): (address: string) => boolean {
   let all = 0;
   return (address) => {
     const now = Math.floor(clock.nowMs() / MINUTE_MS);
-    if (now !== minute) [counts, minute, all] = [new Map(), now, 0];
+    if (now !== minute) {
+      counts = new Map();
+      minute = now;
+      all = 0;
+    }
     const count = (counts.get(address) ?? 0) + 1;
     all += 1;
     counts.set(address, count);

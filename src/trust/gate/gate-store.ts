@@ -31,7 +31,7 @@ export async function readUnloggedHour(db: Database, before: Date, limit: number
     .selectFrom('gate_refusal')
     .select('hour')
     .where('hour', '<', before)
-    .where(({ not, exists, selectFrom }) => not(exists(selectFrom('gate_refusal_hour').select('leaf').whereRef('gate_refusal_hour.hour', '=', 'gate_refusal.hour'))))
+    .where((by) => by.not(by.exists(by.selectFrom('gate_refusal_hour').select('leaf').whereRef('gate_refusal_hour.hour', '=', 'gate_refusal.hour'))))
     .orderBy('hour')
     .limit(1)
     .executeTakeFirst();
@@ -40,7 +40,7 @@ export async function readUnloggedHour(db: Database, before: Date, limit: number
   return { hour: found.hour, sums };
 }
 
-/** Claims an hour for its leaf; false when another process has it. */
+/** Notes in which leaf the sums of an hour stand. */
 export async function noteLoggedHour(db: Database, hour: Date, leaf: number): Promise<void> {
   await on(db).insertInto('gate_refusal_hour').values({ hour, leaf }).onConflict((conflict) => conflict.doNothing()).execute();
 }

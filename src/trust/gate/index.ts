@@ -1,5 +1,5 @@
 export { createGate, type Gate } from './gate.ts';
-export { openGateLedger, type GateLedger } from './gate-ledger.ts';
+export { openGateLedger } from './gate-ledger.ts';
 export { registerGateRoutes } from './gate-routes.ts';
 export { floorNotice } from './floor.ts';
 export { registrationOf, type GateRegistration } from './registration.ts';

@@ -92,8 +92,15 @@ function lookAtList(walk: Walk, list: readonly unknown[], path: string, keys: st
   }
 }
 
+const CUT_RULES: ReadonlySet<string> = new Set(['address.mac', 'address.email', 'phone']);
+
 /** A text that was cut into pieces. */
 function lookAtJoined(walk: Walk, pieces: readonly string[], path: string, keys: string, through: readonly string[]): void {
+  // the pieces of one address or number
+  const isMac = pieces.length === 6 && pieces.every((piece) => /^[0-9a-f]{2}$/i.test(piece));
+  const whole = pieces.join(isMac ? ':' : '');
+  const [hit] = whole.length <= 255 && (isMac || /[@+]/.test(whole)) ? detect(whole, { keys: '', country: walk.options.country }).filter(({ rule }) => CUT_RULES.has(rule)) : [];
+  if (hit !== undefined && pieces.every((piece) => piece.length < whole.length)) note(walk, hit.rule, path, [...through, 'pieces']);
   const joined = pieces.join('');
   if (joined.length < 16 || joined.length > 65_536 || /\s/.test(joined)) return;
   for (const { bytes, by } of decodeText(joined)) lookAtBytes(walk, bytes, path, keys, [...through, 'pieces', by], true);
@@ -141,10 +148,13 @@ function lookAtJson(walk: Walk, text: string, path: string, keys: string, throug
   if (typeof value !== 'number') look(walk, value, path, keys, 1, [...through, 'JSON in a text']);
 }
 
+/** UTF-16 of Latin letters: every second byte is nothing. */
+const isWide = (bytes: Buffer): boolean => bytes.length >= 8 && bytes.length % 2 === 0 && bytes.every((byte, at) => (byte === 0) === (at % 2 === 1));
+
 /** Whether bytes are text that a person could have written. */
 function textOf(bytes: Buffer): string | null {
   if (bytes.length < 4) return null;
-  const text = bytes.toString('utf8');
+  const text = bytes.toString(isWide(bytes) ? 'utf16le' : 'utf8');
   if (text.includes('\ufffd')) return null;
   return /[\0-\x08\x0e-\x1f\x7f]/.test(text) ? null : text;
 }
@@ -156,7 +166,12 @@ function lookAtBytes(walk: Walk, bytes: Buffer, path: string, keys: string, thro
   const rule = mediaOf(bytes);
   if (rule !== null) note(walk, rule, path, through);
   else if (walk.options.mayBeVector !== true && isFloatVector(bytes)) note(walk, 'vector.embedding', path, through);
-  if (isDone(walk) || through.length > LAYERS) return;
+  if (isDone(walk)) return;
+  if (through.length > LAYERS) {
+    // text that was packed again and again is meant not to be read
+    if (textOf(bytes) !== null) note(walk, 'limit.size', path, through);
+    return;
+  }
   const { decoded, isBomb } = unpack(bytes);
   if (isBomb) return note(walk, 'limit.size', path, through);
   if (decoded !== null) lookAtBytes(walk, decoded.bytes, path, keys, [...through, decoded.by]);

@@ -31,7 +31,10 @@ export class Neighbourhood {
   /** Whether another stream has sent it. */
   note(hash: number, stream: number): boolean {
     const before = this.#fresh.get(hash) ?? this.#old.get(hash);
-    if (this.#fresh.size >= NEIGHBOURS / 2) [this.#old, this.#fresh] = [this.#fresh, new Map()];
+    if (this.#fresh.size >= NEIGHBOURS / 2) {
+      this.#old = this.#fresh;
+      this.#fresh = new Map();
+    }
     this.#fresh.set(hash, stream);
     return before !== undefined && before !== stream;
   }

@@ -1,8 +1,11 @@
 /** Longer lists of numbers are what templates of faces and voices look like: 128 to 512 of them. */
 export const VECTOR_LIMIT = 32;
 
-/** More than 32 numbers in a row in a text. */
-const WRITTEN_VECTOR = /(?:[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*[,;|\s]\s*){32}[-+]?(?:\d|\.\d)/i;
+/**
+ * More than 32 numbers in a row in a text. A text is read in one way only, whatever it holds: a number begins where no number goes on,
+ * its digits and the gap after it have no second reading, so that no text makes the search long.
+ */
+const WRITTEN_VECTOR = /(?<![\d.])(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?(?:\s*[,;|]\s*|\s+)){32}[-+]?(?:\d|\.\d)/i;
 export const isWrittenVector = (text: string): boolean => text.length > VECTOR_LIMIT * 2 && WRITTEN_VECTOR.test(text);
 
 /** Bytes that are floats of 4 or 8 bytes, nearly all of the size that a normed vector has. */

@@ -47,7 +47,7 @@ async function readWhole(path: string): Promise<Buffer | string> {
   try {
     file = await open(path);
   } catch (error) {
-    return `The file cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`;
+    return `The file ${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`;
   }
   try {
     const { size } = await file.stat();

@@ -16,7 +16,9 @@ export interface Watch {
   field(path: string): Watch | null;
 }
 
-const TOKEN = /^(?=.*\d)[0-9A-Za-z+/_=-]{4,128}$|^[0-9a-f]{4,128}$/i;
+const TOKEN = /^[0-9A-Za-z+/_=-]{3,128}$/;
+/** A digit, a sign of base64, or capitals inside: no word. */
+const ODD = /[\d+/=]|[a-z][A-Z]|[A-Z]{2}[a-z]|[A-Z][a-z][A-Z]/;
 const NO_TOKEN = /^\d{4}-\d\d-\d\d|^\d\d:\d\d|^v?\d+(?:\.\d+)+$/;
 
 /** `others` is shared by all streams: a value that comes back elsewhere is an identifier as well. */
@@ -25,6 +27,7 @@ export function createWatch(others: Neighbourhood, stream: number): Watch {
   let ring: Float64Array | null = null;
   let recurrence: Recurrence | null = null;
   let [count, jumps, previous] = [0, 0, 0];
+  let due = LEAST;
   let [texts, tokens, ascents, before] = [0, 0, 0, ''];
 
   const start = (): void => {
@@ -36,6 +39,7 @@ export function createWatch(others: Neighbourhood, stream: number): Watch {
     ring = null;
     recurrence = null;
     count = jumps = 0;
+    due = LEAST;
   };
 
   return {
@@ -50,9 +54,15 @@ export function createWatch(others: Neighbourhood, stream: number): Watch {
         else count = jumps = 0;
         return false;
       }
+      if (value === previous) {
+        count -= 1; // a meter that stands still
+        return false;
+      }
+      previous = value;
       ring[count & (RING - 1)] = value;
       recurrence.note(value, hashNumber(value));
-      if (count < LEAST || count % JUDGED_EVERY !== 0) return false;
+      if (count < due) return false;
+      due = count + Math.max(JUDGED_EVERY, count >> 2);
       const seen = Array.from(count < RING ? ring.subarray(1, count + 1) : [...ring.subarray((count & (RING - 1)) + 1), ...ring.subarray(0, (count & (RING - 1)) + 1)]);
       const verdict = judgeNumbers(seen, recurrence);
       if (verdict === 'smooth') stop();
@@ -60,8 +70,9 @@ export function createWatch(others: Neighbourhood, stream: number): Watch {
     },
     noteText: (value) => {
       recurrence ??= new Recurrence(others, stream);
+      if (value === before) return false; // a state that lasts
+      const isToken = TOKEN.test(value) && ODD.test(value) && !NO_TOKEN.test(value);
       texts += 1;
-      const isToken = TOKEN.test(value) && !NO_TOKEN.test(value);
       if (isToken) tokens += 1;
       if (value > before) ascents += 1;
       before = value;
@@ -69,7 +80,7 @@ export function createWatch(others: Neighbourhood, stream: number): Watch {
       recurrence.note(hash, hash);
       if (texts < 128 || texts % JUDGED_EVERY !== 0) return false;
       const isOrdered = ascents > texts * 0.85;
-      if (tokens < texts * 0.9 || isOrdered) return false;
+      if (tokens < texts * 0.75 || isOrdered) return false;
       const { distinct, fresh } = recurrence.figures();
       return distinct >= 64 && fresh >= 0.2;
     },
@@ -94,17 +105,28 @@ function judgeNumbers(values: readonly number[], recurrence: Recurrence): 'smoot
   if (counts.size < 24 || most > values.length / 3) return 'smooth';
   // what follows one another: a meter, a clock, a counter, a curve
   if (Math.abs(rankCorrelation(values, sorted)) > 0.5) return 'smooth';
+  // digests fill their range evenly, and every bit of them as often as not; what is measured gathers somewhere
+  const different = [...counts.keys()].sort((a, b) => a - b);
+  if (!isEven(different, low, high) || !hasEvenBits(different)) return 'undecided';
   const { distinct, recurring, fresh, seen, elsewhere } = recurrence.figures();
-  // a quarter: values of honest noise gather in the middle of their range
-  const cells = (high - low) / unitOf(sorted) / 4;
-  const byChance = 1 - Math.exp(-seen / cells);
+  const byChance = 1 - Math.exp((-1.2 * seen * unitOf(sorted)) / (high - low));
   const returning = recurring / distinct;
   if (distinct < 48 || fresh < 0.15) return 'undecided';
   if (recurring >= 12 && returning >= 0.06 && returning > byChance * 2 + 0.03) return 'identifiers';
-  if (elsewhere >= 12 && elsewhere > seen * byChance * 2) return 'identifiers';
-  // whole numbers of 32 bits and more that fill their range evenly and without order are drawn, not measured
+  // whole numbers of 32 bits and more in no order are drawn, not measured, and no two streams measure the same ones
   const isLarge = high - low > 2 ** 31 && values.every(Number.isInteger);
-  return isLarge && counts.size > values.length * 0.5 && isEven(sorted, low, high) ? 'identifiers' : 'undecided';
+  return isLarge && (elsewhere >= 12 || different.length > values.length * 0.5) ? 'identifiers' : 'undecided';
+}
+
+const BITS = 8;
+/** Of whole numbers below 2^31: the low bits are set in about half of them. */
+function hasEvenBits(values: readonly number[]): boolean {
+  if (!values.every((value) => Number.isInteger(value) && value >= 0 && value < 2 ** 31)) return true;
+  for (let bit = 0; bit < BITS; bit += 1) {
+    const share = values.reduce((sum, value) => sum + ((value >> bit) & 1), 0) / values.length;
+    if (share < 0.35 || share > 0.65) return false;
+  }
+  return true;
 }
 
 function rankCorrelation(values: readonly number[], sorted: readonly number[]): number {

@@ -3,7 +3,7 @@ import { type AccountFactors, CodeGiven, NewPassword, type OneTimeCodeSecret, Pa
 import { Refused, unwrap } from '../../kernel/index.ts';
 import type { Http } from '../../platform/index.ts';
 import { listFactors, renamePasskey } from './factor-store.ts';
-import { unwrapLimited, type IdentityRouteOptions } from './identity-routes.ts';
+import { unwrapLimited, type IdentityRouteOptions } from './session-answers.ts';
 import type { StoredSession } from './session-store.ts';
 
 const Id = z.object({ id: z.string().min(1).max(64) });

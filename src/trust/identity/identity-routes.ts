@@ -1,22 +1,13 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AcceptWithPassword, type Invitation, PasskeyBegin, PasskeyFinish, PasswordSignIn, type Session, type SignInMethods } from '../../contracts/session.ts';
-import { isoOf, Refused, unwrap, type Result } from '../../kernel/index.ts';
-import type { Database, Http } from '../../platform/index.ts';
+import { isoOf, unwrap } from '../../kernel/index.ts';
+import type { Http } from '../../platform/index.ts';
 import { registerAccountRoutes } from './account-routes.ts';
-import { siteOf } from './cross-site.ts';
-import type { Identity } from './identity.ts';
 import { registerPeopleRoutes } from './people-routes.ts';
+import { agentOf, giveSession, refuseOtherSites, unwrapLimited, type IdentityRouteOptions } from './session-answers.ts';
 import { registerServiceRoutes } from './service-routes.ts';
-import type { SignedIn } from './sessions.ts';
 
 const Code = z.object({ code: z.string().min(1).max(64) });
-
-export interface IdentityRouteOptions {
-  readonly identity: Identity;
-  readonly db: Database;
-  readonly secondFactor: 'required' | 'optional';
-}
 
 /** Sign-in, invitations, accounts, sessions and people, as in contracts/session.ts. */
 export function registerIdentityRoutes(http: Http, options: IdentityRouteOptions): void {
@@ -25,24 +16,6 @@ export function registerIdentityRoutes(http: Http, options: IdentityRouteOptions
   registerAccountRoutes(http, options);
   registerPeopleRoutes(http, options);
   registerServiceRoutes(http, options);
-}
-
-export const agentOf = (request: FastifyRequest): string => request.headers['user-agent'] ?? '';
-
-/** Setting a session for somebody from another site is an attack too (login CSRF), and SameSite does not stop it. */
-export function refuseOtherSites(request: FastifyRequest, identity: Identity): void {
-  if (siteOf(request, identity.publicHost) === 'cross') throw new Refused({ code: 'auth.cross-site', detail: 'Sign-in works only from a page of this server.' });
-}
-
-export function giveSession(request: FastifyRequest, reply: FastifyReply, identity: Identity, signedIn: SignedIn): Session {
-  identity.sessions.giveCookie(request, reply, signedIn);
-  return { principal: signedIn.principal, expiresAt: isoOf(signedIn.expiresAt.getTime()), secondFactorNeeded: signedIn.secondFactorNeeded };
-}
-
-/** Takes the value, or throws the refusal after setting Retry-After where the refusal says how long to wait. */
-export function unwrapLimited<T>(reply: FastifyReply, result: Result<T> & { readonly retryAfterS?: number }): T {
-  if (result.retryAfterS !== undefined) void reply.header('retry-after', result.retryAfterS);
-  return unwrap(result);
 }
 
 function registerSignInRoutes(http: Http, { identity, secondFactor }: IdentityRouteOptions): void {

@@ -4,7 +4,7 @@ import { Refused } from '../../kernel/index.ts';
 import type { Http, Trx } from '../../platform/index.ts';
 import { summaryOf } from './account-routes.ts';
 import { deleteOneTimeCode } from './factor-store.ts';
-import type { IdentityRouteOptions } from './identity-routes.ts';
+import type { IdentityRouteOptions } from './session-answers.ts';
 import { changePerson, disablePerson, findPersonById, listPeople } from './identity-store.ts';
 
 /** Invitations that an administrator makes are valid for three days. */

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Refused, unwrap, type Result } from '../../kernel/index.ts';
 import type { Http } from '../../platform/index.ts';
-import { agentOf, refuseOtherSites, type IdentityRouteOptions } from './identity-routes.ts';
+import { agentOf, refuseOtherSites, type IdentityRouteOptions } from './session-answers.ts';
 import type { Intent, SignInService } from './sign-in-service.ts';
 
 const CALLBACK = '/api/sign-in/service/callback';

@@ -3,10 +3,10 @@ import { LOOK_WAYS, type Look, type LookWay } from '../../contracts/trust.ts';
 import type { Action, Position, Principal } from '../../contracts/principal.ts';
 import { isoOf, ok, refuse, Refused, type Clock, type Result } from '../../kernel/index.ts';
 import type { DatabaseHandle, Trx } from '../../platform/index.ts';
-import type { LookAct } from '../broker/protocol.ts';
+import type { Denial, LookAct } from '../broker/protocol.ts';
 import { LogFault, type TransparencyLog } from '../log/log.ts';
 import type { Purposes } from '../purposes/index.ts';
-import type { BrokerClient } from './broker-client.ts';
+import { BrokerDenied, type BrokerClient } from './broker-client.ts';
 import { insertKeys, liftHold, listLooks, lockRecordVersion, placeHold, readKeys, readRecords, writeRecord, type StoredKeys } from './case-store.ts';
 import { createErasure, type Erased } from './erasure.ts';
 import { createOpenings, wrappedOf, type OpenItemRequest } from './openings.ts';
@@ -32,6 +32,8 @@ export interface OpenAct {
 export type OpenRequest = OpenAct & OpenItemRequest;
 
 export interface Cases {
+  /** Whether somebody might look for this purpose and reason at all; says nothing of any case. */
+  check(act: OpenAct): Result<void>;
   /**
    * Seals `plain` under the case's key; replaces the record of that name. The first seal of a case makes its keys and, with
    * `ownerSecret`, wraps them for the resident's link too: then only, and never later. Throws `Refused` with `key.gone` or `key.broker-away`.
@@ -109,11 +111,12 @@ export async function createCases(options: CasesOptions): Promise<Cases> {
   const own = async <T>(caseId: string, work: (owner: { recordKey: string; logKey: string }) => Promise<T>): Promise<Result<T>> => {
     const keys = await keysOf(caseId);
     if (keys?.recordKey === null) return keyGone();
-    if (keys?.ownerRecordKey == null || keys.ownerLogKey === null) return refuse('request.not-found', 'This case was not sealed for a link.', 'caseId');
+    if (keys === undefined || keys.ownerRecordKey === null || keys.ownerLogKey === null) return refuse('request.not-found', 'This case was not sealed for a link.', 'caseId');
     return ok(await work({ recordKey: encode(keys.ownerRecordKey), logKey: encode(keys.ownerLogKey) }));
   };
 
   return {
+    check: (act) => checkAct(options, act) ?? ok(undefined),
     seal: async (trx, caseId, record, plain, ownerSecret) => {
       const at = new Date(clock.nowMs());
       if (!(await readKeys(trx, [caseId])).has(caseId)) {
@@ -160,7 +163,7 @@ export async function createCases(options: CasesOptions): Promise<Cases> {
       await (hold === null ? liftHold(db, caseId) : placeHold(db, caseId, { ...hold, at: new Date(clock.nowMs()) }));
       return ok(undefined);
     },
-    count: openings.count,
+    count: () => openings.count(),
   };
 }
 
@@ -175,9 +178,20 @@ async function refusing<T>(work: () => Promise<Result<T>>): Promise<Result<T>> {
   } catch (error) {
     if (error instanceof LogFault) return refuse('look.log-unavailable', 'The transparency log could not be written, so nothing was done.');
     if (error instanceof Refused) return { ok: false, refusal: error.refusals[0] };
+    if (error instanceof BrokerDenied && error.denial in DENIALS) return refuse('look.log-unavailable', DENIALS[error.denial] as string);
     throw error;
   }
 }
+
+const SET_BACK = 'The key broker has seen more of the log than there is: log or database were set back, so nothing was shown. Put back what is missing, or begin a new log (clerestory log restart).';
+/** Denials that say that the log is not what it was, by what the city can do. What else the broker denies is a fault of the city. */
+const DENIALS: Partial<Record<Denial, string>> = {
+  'log-older': SET_BACK,
+  'log-forked': 'The log is not a continuation of the one that the key broker saw, so nothing was shown. Put back the log that belongs to it.',
+  'log-unknown': 'The key broker serves another log, so nothing was shown.',
+  'leaf-spent': SET_BACK,
+  'leaf-not-in-log': 'The look does not stand in the log where it should, so nothing was shown. Check the log (clerestory verify log).',
+};
 
 const YEAR_MS = 366 * 86_400_000;
 
@@ -218,7 +232,15 @@ function toLook({ nonce, body }: { nonce: string; body: string }, index: number)
 }
 
 /** Everything that must hold before a look is even written. */
-function checkOpen({ authorize, purposes }: CasesOptions, { principal, position, purpose, reason }: OpenAct, items: readonly OpenItemRequest[]): ReturnType<typeof refuse> | null {
+function checkOpen(options: CasesOptions, act: OpenAct, items: readonly OpenItemRequest[]): ReturnType<typeof refuse> | null {
+  const refusal = checkAct(options, act);
+  if (refusal !== null) return refusal;
+  if (items.length === 0 || items.length > ITEMS_MAX) return refuse('http.invalid', `Open 1 to ${ITEMS_MAX} records at once.`, 'items');
+  if (items.some(({ fields }) => fields.length === 0 || fields.length > 100)) return refuse('http.invalid', 'Name the fields to show.', 'fields');
+  return null;
+}
+
+function checkAct({ authorize, purposes }: CasesOptions, { principal, position, purpose, reason }: OpenAct): ReturnType<typeof refuse> | null {
   if (!principal.positions.includes(position) || !authorize({ ...principal, positions: [position] }, 'requests.look'))
     return refuse('auth.forbidden', "This position does not look at residents' data.");
   if (purpose === '') return refuse('look.reason-missing', 'No purpose is named.', 'purpose');
@@ -226,8 +248,6 @@ function checkOpen({ authorize, purposes }: CasesOptions, { principal, position,
   if (length < REASON_MIN_CHARS || length > REASON_MAX_CHARS)
     return refuse('look.reason-missing', `Give a reason of ${REASON_MIN_CHARS} to ${REASON_MAX_CHARS} characters.`, 'reason');
   if (!reason.isWellFormed()) return refuse('http.invalid', 'The reason is not well-formed text.', 'reason');
-  if (items.length === 0 || items.length > ITEMS_MAX) return refuse('http.invalid', `Open 1 to ${ITEMS_MAX} records at once.`, 'items');
-  if (items.some(({ fields }) => fields.length === 0 || fields.length > 100)) return refuse('http.invalid', 'Name the fields to show.', 'fields');
   const registered = purposes.get(purpose);
   if (!registered) return refuse('purpose.unknown', `${purpose} is not in the register.`, 'purpose');
   if (!purposes.live(purpose)) return refuse('purpose.expired', `${purpose} has ended.`, 'purpose');

@@ -57,7 +57,7 @@ export function createErasure({ handle, clock, log, broker, openings, keyWindowD
       openings.inTurn([caseId], async () => {
         await openings.settle([caseId]);
         const stored = (await readKeys(db, [caseId])).get(caseId);
-        if (stored?.recordKey == null || stored.logKey === null) return refuse('key.gone', 'The key of this case was destroyed on purpose.');
+        if (stored === undefined || stored.recordKey === null || stored.logKey === null) return refuse('key.gone', 'The key of this case was destroyed on purpose.');
         const held = await readHold(db, caseId);
         if (held !== null) return refuse('key.held', `A legal hold stands: ${held}`, 'caseId');
         const records = [...((await readRecords(db, [caseId])).get(caseId)?.values() ?? [])];

@@ -145,7 +145,7 @@ export async function createOpenings({ handle, clock, log, broker }: OpeningsOpt
     const items: Omit<OpenItem, 'look'>[] = [];
     for (const { caseId, record } of written) {
       const found: SealedRecord | undefined = records.get(caseId)?.get(record);
-      if (found === undefined || keys.get(caseId)?.recordKey == null) return refuse('key.gone', 'The key of this case was destroyed on purpose.');
+      if (found === undefined || (keys.get(caseId)?.recordKey ?? null) === null) return refuse('key.gone', 'The key of this case was destroyed on purpose.');
       items.push({ caseId, record, recordVersion: found.version, sealed: encode(found.sealed), keys: wrappedOf(keys.get(caseId)) });
     }
     return { ok: true, value: await inOrder(['broker'], () => show(items, written)) };
@@ -154,7 +154,7 @@ export async function createOpenings({ handle, clock, log, broker }: OpeningsOpt
   const revealOne = (row: SealedLookRow): Promise<boolean> =>
     inTurn([row.caseId], async () => {
       const stored = (await readKeys(db, [row.caseId])).get(row.caseId);
-      if (stored?.logKey == null) return false; // shredded: nobody is left who could read it
+      if (stored === undefined || stored.logKey === null) return false; // shredded: nobody is left who could read it
       await settle([row.caseId]);
       // read again in turn: another call may have told by now
       const due = (await listDue(db, new Date(clock.nowMs()), row.caseId)).find(({ commitment }) => commitment.equals(row.commitment));
@@ -186,7 +186,7 @@ const encode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 
 /** Throws `Refused` with `key.gone`. */
 export function wrappedOf(keys: StoredKeys | undefined): WrappedKeys {
-  if (keys?.recordKey == null || keys.logKey === null) throw new Refused({ code: 'key.gone', detail: 'The key of this case was destroyed on purpose.' });
+  if (keys === undefined || keys.recordKey === null || keys.logKey === null) throw new Refused({ code: 'key.gone', detail: 'The key of this case was destroyed on purpose.' });
   return { version: keys.version, recordKey: encode(keys.recordKey), logKey: encode(keys.logKey) };
 }
 

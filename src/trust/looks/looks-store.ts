@@ -159,7 +159,7 @@ export async function deleteActsBefore(db: Database, before: Date): Promise<void
 export async function countWithoutDetails(db: Database, from: Date, to: Date): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*)::int as count from look where created_at >= ${from} and created_at < ${to} and leaf_index is not null
     and not exists (select from look_act where look_act.leaf_index = look.leaf_index)
-    and not exists (select from sealed_look where sealed_look.case_id = look.case_id and sealed_look.revealed_n = look.n)`.execute(db);
+    and not exists (select from sealed_look where sealed_look.revealed_by = look.commitment)`.execute(db);
   return rows[0]?.count ?? 0;
 }
 

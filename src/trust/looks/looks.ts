@@ -46,6 +46,7 @@ export interface Looks {
 }
 
 interface CasesDoor {
+  check(act: { principal: Principal; position: Position; purpose: string; reason: string }): Result<void>;
   openMany(
     act: { principal: Principal; position: Position; purpose: string; reason: string; via: LookWay; sealedUntil?: string },
     items: { caseId: string; record: string; fields: string[] }[],
@@ -65,9 +66,12 @@ const ITEMS_MAX = 200;
 const ERASED: ReadonlySet<string> = new Set(['key.gone', 'request.not-found']);
 
 export function createLooks(options: LooksOptions): Looks {
-  const { handle, blinding } = options;
+  const { handle, blinding, cases } = options;
   return {
     open: async (act, items) => {
+      // also when there is nothing to show: whoever may not look does not learn from the answer whether there was something
+      const may = cases.check({ ...act, reason: joinReason(act.reasonCode, act.reason.trim()) });
+      if (!may.ok) return may;
       const shown: Shown[] = [];
       for (let from = 0; from < items.length; from += ITEMS_MAX) {
         const part = await openPart(options, act, items.slice(from, from + ITEMS_MAX));

@@ -11,7 +11,7 @@ const Hash = z.object({ hash: z.string().regex(/^[0-9a-f]{64}$/, 'It is a SHA-25
 /** The policy for everybody, old ones too, and the record of decisions for auditors. */
 export function registerPolicyRoutes(http: Http, { handle, policy }: { handle: DatabaseHandle; policy: Policy }): void {
   const text = policy.describe();
-  http.get('/api/policy', { config: { action: 'public' } }, (): PolicyText => text);
+  http.get('/api/policy', { config: { action: 'public' } }, (): PolicyText => ({ ...text, routes: [...http.routeActions] }));
   http.get('/api/policy/versions', { config: { action: 'public' } }, async () => ({
     versions: (await listPolicyVersions(handle.db, VERSIONS_MAX)).map(({ hash, since, leaf }) => ({ hash, since: isoOf(since.getTime()), leaf })),
   }));

@@ -26,7 +26,7 @@ export interface Policy {
   /** SHA-256 of schema and rules, hex. */
   readonly hash: string;
   /** Schema, rules and the tables made by asking them, as everybody may read them. */
-  readonly describe: () => PolicyText;
+  readonly describe: () => Omit<PolicyText, 'routes'>;
   /** Ids of the rules that decide; for tests and explanations. */
   readonly explain: (principal: Principal, action: Action) => CedarAnswer;
 }
@@ -83,7 +83,7 @@ function entityOf({ kind, positions, department, purpose, device }: Asking): Ced
   return { uid: { type: 'Anonymous', id: 'asking' }, attrs: {}, parents: [] };
 }
 
-function describe(engine: Engine, texts: PolicyTexts, authorize: (asking: Asking, action: Action) => boolean, mayDecide: Policy['mayDecide']): PolicyText {
+function describe(engine: Engine, texts: PolicyTexts, authorize: (asking: Asking, action: Action) => boolean, mayDecide: Policy['mayDecide']): Omit<PolicyText, 'routes'> {
   const person = (...positions: Position[]): Asking => ({ kind: 'person', positions });
   const staff = POSITIONS.filter((position) => position !== 'device');
   return {

@@ -33,8 +33,8 @@ export interface PurposeRegistry extends Purposes {
 }
 
 export const REGISTER_TOPIC = 'register.changed';
+// dates begin and end by the clock: how late the listeners may hear of it; `live` itself is never late
 const LOOK_MS = 15_000;
-// a date that setTimeout or a sleep of the machine missed is seen at the next look
 
 interface Deps {
   readonly handle: DatabaseHandle;

@@ -1,6 +1,7 @@
 import { findEmails, findIps, findMacs, withoutOverlap } from './addresses.ts';
 import type { Detector, Hit, Surroundings } from './detector.ts';
 import { findDocuments } from './documents.ts';
+import { foldText } from './folding.ts';
 import { findMediaInText } from './media.ts';
 import { detectorOf, WEST } from './national-ids.ts';
 import { NORTH_EAST } from './national-ids-north-east.ts';
@@ -19,8 +20,17 @@ const WEAK = new Set(['phone', 'plate', 'id.document', 'card', 'imei']);
 
 const NOTHING = /^[a-z_ -]{0,64}$/i;
 
-/** Everything in a text that looks like data about persons. Linear in the length of the text but for a constant. */
+/**
+ * Everything in a text that looks like data about persons, as it stands or as somebody would read it: where only the latter shows it,
+ * the hit is the whole text.
+ */
 export function detect(text: string, around: Surroundings): Hit[] {
+  const hits = detectPlain(text, around);
+  const folded = hits.length > 0 ? null : foldText(text);
+  return folded === null ? hits : detectPlain(folded, around).slice(0, 1).map(({ rule }) => ({ rule, start: 0, end: text.length }));
+}
+
+function detectPlain(text: string, around: Surroundings): Hit[] {
   // words alone are nothing that a detector knows
   if (text.length < 4 || (NOTHING.test(text) && text.length < 12)) return [];
   const hits: Hit[] = [];

@@ -1,4 +1,4 @@
-import { digitsOf, findAll, hasLuhn, isAmong, isDay, isOneDigit, weigh, type Detector, type RuleId } from './detector.ts';
+import { findAll, isAmong, isOneDigit, weigh, type Detector, type RuleId } from './detector.ts';
 
 /** One kind of number: `isRight` is its check; without words beside it `isClear` or its own country must speak for it. */
 export interface NationalId {
@@ -6,16 +6,15 @@ export interface NationalId {
   readonly country: string;
   readonly pattern: RegExp;
   readonly words: RegExp;
-  isRight(compact: string, written: string): boolean;
+  readonly isRight: (compact: string, written: string) => boolean;
   /** The form is unlikely enough for anything else. */
-  isClear?(written: string): boolean;
+  readonly isClear?: (written: string) => boolean;
 }
 
 const EDGE = '(?<![\\w.,+-])';
 const END = '(?!\\w|[.,-]\\d)';
 export const numbers = (body: string, flags = 'g'): RegExp => new RegExp(`${EDGE}${body}${END}`, flags);
 const always = (): boolean => true;
-const day = (digits: string, at: number): boolean => isDay(Number(digits.slice(at, at + 2)), Number(digits.slice(at + 2, at + 4)));
 
 /** ISO/IEC 7064 MOD 11,10 over all digits. */
 export function hasMod11Of10(digits: string): boolean {
@@ -106,8 +105,6 @@ function isPps(text: string): boolean {
   return 'WABCDEFGHIJKLMNOPQRSTUV'[sum % 23] === (text[7] as string).toUpperCase();
 }
 
-export const isDayAt = day;
-
 /** The detector of a list of numbers. */
 export const detectorOf =
   (ids: readonly NationalId[]): Detector =>
@@ -121,5 +118,3 @@ export const detectorOf =
           }),
         )
       : [];
-
-export { digitsOf, hasLuhn };

@@ -12,8 +12,8 @@ const UNITS = /^(?:KWH|MWH|GWH|RPM|PPM|PPB|LTR|MBR|KHZ|MHZ|GHZ|HRS|KPH|KMH|MPH|B
 interface Shape {
   readonly countries: readonly string[];
   readonly pattern: RegExp;
-  accept?(match: RegExpExecArray): boolean;
-  isClear?(match: RegExpExecArray): boolean;
+  readonly accept?: (match: RegExpExecArray) => boolean;
+  readonly isClear?: (match: RegExpExecArray) => boolean;
 }
 
 const EDGE = '(?<![\\p{L}\\d.-])';

@@ -1,0 +1,19 @@
+import type { Refusal } from '../../kernel/index.ts';
+
+/** Null when a text or value may come in; `path` names the place. `trust.gate.admitDescription` fits it. */
+export type AdmitDescription = (value: unknown, path: string) => Refusal | null;
+
+/**
+ * The texts and names of keys of an entity's body, which nobody registered: what the gate looks at. Numbers and positions are left
+ * out, and observations, which pass the gate by themselves. Bounded by the depth of the body.
+ */
+export function describedIn(value: unknown, isFree = false): unknown {
+  if (Array.isArray(value)) {
+    const kept = value.map((member) => describedIn(member, isFree)).filter((member) => member !== null);
+    return kept.length === 0 ? null : kept;
+  }
+  if (typeof value !== 'object' || value === null) return typeof value === 'string' ? value : null;
+  // what stands in properties is anything, whatever it is called
+  const members = Object.entries(value).filter(([name]) => isFree || name !== 'Observations');
+  return Object.fromEntries(members.map(([name, member]) => [name, describedIn(member, isFree || name === 'properties' || name === 'metadata')]));
+}
