@@ -19,6 +19,15 @@ AS $function$
     else 'Quantity' end as kind) named
 $function$;
 
+CREATE OR REPLACE FUNCTION public.forget_case_tokens()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from case_token where case_id = old.case_id and record = old.record;
+  return old;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.forget_stated_result_type()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -72,6 +81,24 @@ AS $function$
       from jsonb_array_elements(properties) with ordinality element(property, at))) end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.tell_revocation()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  holder text;
+begin
+  case tg_table_name
+    when 'session' then holder := old.person_id;
+    else holder := new.id;
+  end case;
+  perform pg_advisory_xact_lock(7301001); -- one publisher at a time, as in platform/bus.ts
+  insert into event (at, topic, key, payload) values (now(), 'credential.revoked', holder, '{}');
+  perform pg_notify('bus', '');
+  return null;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.uom_of(unit jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -84,6 +111,42 @@ AS $function$
                  when unit ->> 'definition' is null then coalesce(unit ->> 'symbol', '1') end,
     'href', case when unit ->> 'definition' !~ '^(ucum:|https?://www\.opengis\.net/def/uom/UCUM/)' then unit ->> 'definition' end))
 $function$;
+
+create table approval (
+  id text not null,
+  act text not null,
+  subject text not null,
+  body text not null,
+  hash text not null,
+  reason text not null,
+  state text not null,
+  proposer_id text not null,
+  proposer text not null,
+  proposed_at timestamp with time zone not null,
+  proposed_leaf bigint not null,
+  expires_at timestamp with time zone not null,
+  decider_id text,
+  decider text,
+  decided_at timestamp with time zone,
+  decided_leaf bigint,
+  ended_leaf bigint,
+  outcome text not null default ''::text,
+  constraint approval_check CHECK (((decider_id IS NULL) OR (decider_id <> proposer_id))),
+  constraint approval_pkey PRIMARY KEY (id),
+  constraint approval_state_check CHECK ((state = ANY (ARRAY['open'::text, 'approving'::text, 'approved'::text, 'performing'::text, 'performed'::text, 'failed'::text, 'spent'::text, 'declined'::text])))
+);
+CREATE INDEX approval_newest ON public.approval USING btree (proposed_at DESC);
+CREATE INDEX approval_unended ON public.approval USING btree (id) WHERE ((state = ANY (ARRAY['performed'::text, 'failed'::text, 'spent'::text])) AND (ended_leaf IS NULL));
+comment on table approval is 'purpose: city-operations. Dangerous acts that one person proposed and another approved or declined; the body names things by id, never a resident''s data.';
+
+create table attempt (
+  key_hash bytea not null,
+  count integer not null,
+  since timestamp with time zone not null,
+  constraint attempt_pkey PRIMARY KEY (key_hash)
+);
+CREATE INDEX attempt_since ON public.attempt USING btree (since);
+comment on table attempt is 'purpose: city-operations. Failed attempts to sign in by account and by address, for 15 minutes; names and addresses are kept only as HMAC-SHA-256 under keys/identity.key.';
 
 create table bus_cursor (
   consumer text not null,
@@ -99,10 +162,25 @@ create table case_key (
   log_key bytea,
   created_at timestamp with time zone not null,
   destroyed_at timestamp with time zone,
+  owner_record_key bytea,
+  owner_log_key bytea,
   constraint case_key_check CHECK ((((record_key IS NULL) = (destroyed_at IS NOT NULL)) AND ((log_key IS NULL) = (destroyed_at IS NOT NULL)))),
+  constraint case_key_owner CHECK ((((owner_record_key IS NULL) = (owner_log_key IS NULL)) AND ((destroyed_at IS NULL) OR (owner_record_key IS NULL)))),
   constraint case_key_pkey PRIMARY KEY (case_id)
 );
+CREATE INDEX case_key_version ON public.case_key USING btree (version) WHERE (destroyed_at IS NULL);
 comment on table case_key is 'purpose: service-requests. Two keys a case, wrapped under the root key: one for its records, one for its looks. Null once destroyed.';
+
+create table case_token (
+  case_id text not null,
+  record text not null,
+  kind text not null,
+  token bytea not null,
+  constraint case_token_kind_check CHECK ((kind = ANY (ARRAY['word'::text, 'name'::text, 'surname'::text, 'email'::text, 'phone'::text]))),
+  constraint case_token_pkey PRIMARY KEY (kind, token, case_id, record)
+);
+CREATE INDEX case_token_case ON public.case_token USING btree (case_id, record);
+comment on table case_token is 'purpose: service-requests. Keyed hashes of words and contact data of sealed records, so that they can be found and not read.';
 
 create table catalogue_version (
   hash text not null,
@@ -257,6 +335,18 @@ create table feature_type (
 );
 comment on table feature_type is 'purpose: city-operations. Kinds of features: river, road, air of a street.';
 
+create table federated_identity (
+  issuer text not null,
+  subject text not null,
+  person_id text not null,
+  created_at timestamp with time zone not null,
+  used_at timestamp with time zone,
+  constraint federated_identity_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id) ON DELETE CASCADE,
+  constraint federated_identity_pkey PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX federated_identity_person ON public.federated_identity USING btree (person_id);
+comment on table federated_identity is 'purpose: city-operations. Which account of the city''s sign-in service (OpenID Connect, iss and sub) belongs to which staff account.';
+
 create table feed (
   name text not null,
   paused boolean not null default false,
@@ -302,6 +392,36 @@ create table feed_refusal (
   constraint feed_refusal_pkey PRIMARY KEY (feed, code)
 );
 comment on table feed_refusal is 'purpose: city-operations. How often something of a feed was refused, by code, and where in its document it stood last.';
+
+create table gate_quarantine (
+  stream bigint not null,
+  rule text not null,
+  since timestamp with time zone not null,
+  released_at timestamp with time zone,
+  released_by text,
+  reason text,
+  leaf bigint,
+  constraint gate_quarantine_pkey PRIMARY KEY (stream),
+  constraint gate_quarantine_stream_fkey FOREIGN KEY (stream) REFERENCES datastream(id) ON DELETE CASCADE
+);
+comment on table gate_quarantine is 'purpose: city-operations. Datastreams that the gate has put into quarantine, by rule; released_by is a pseudonym.';
+
+create table gate_refusal (
+  hour timestamp with time zone not null,
+  stream bigint not null,
+  rule text not null,
+  count bigint not null,
+  bytes bigint not null,
+  constraint gate_refusal_pkey PRIMARY KEY (hour, stream, rule)
+);
+comment on table gate_refusal is 'purpose: city-operations. Readings that the gate refused, by hour, stream (0 for none) and rule: how many and how large, never the content.';
+
+create table gate_refusal_hour (
+  hour timestamp with time zone not null,
+  leaf bigint not null,
+  constraint gate_refusal_hour_pkey PRIMARY KEY (hour)
+);
+comment on table gate_refusal_hour is 'purpose: city-operations. The leaf of the transparency log that commits to the refusals of an hour.';
 
 create table historical_location (
   id bigint not null generated as identity,
@@ -388,9 +508,20 @@ create table invitation (
   created_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
   used_at timestamp with time zone,
+  department text,
   constraint invitation_pkey PRIMARY KEY (code_hash)
 );
 comment on table invitation is 'purpose: city-operations. One-time links that make a staff account; the code is kept only as its SHA-256.';
+
+create table legal_hold (
+  case_id text not null,
+  reason text not null,
+  placed_by text not null,
+  placed_at timestamp with time zone not null,
+  constraint legal_hold_case_id_fkey FOREIGN KEY (case_id) REFERENCES case_key(case_id),
+  constraint legal_hold_pkey PRIMARY KEY (case_id)
+);
+comment on table legal_hold is 'purpose: service-requests. Cases that must not be erased for now, why and by which pseudonym.';
 
 create table location (
   id bigint not null generated as identity,
@@ -431,6 +562,18 @@ create table log_body (
 CREATE INDEX log_body_pending ON public.log_body USING btree (from_index) WHERE (leaf_index IS NULL);
 comment on table log_body is 'purpose: city-operations. What leaves that concern no case commit to; never personal data.';
 
+create table log_body_old (
+  log_number integer not null,
+  commitment bytea not null,
+  kind text not null,
+  nonce bytea not null,
+  body text not null,
+  leaf_index bigint,
+  created_at timestamp with time zone not null,
+  constraint log_body_old_pkey PRIMARY KEY (commitment)
+);
+comment on table log_body_old is 'purpose: city-operations. What leaves of logs that were ended commit to; never personal data.';
+
 create table log_head (
   only_row boolean not null default true,
   origin text not null,
@@ -459,6 +602,41 @@ create table look (
 );
 CREATE INDEX look_pending ON public.look USING btree (from_index) WHERE (leaf_index IS NULL);
 comment on table look is 'purpose: service-requests. Who looked at a case and why, sealed under the case''s log key; leaf_index is null until the leaf is durable, and nothing is shown before.';
+
+create table look_act (
+  act_id text not null,
+  case_id text not null,
+  record text not null,
+  at timestamp with time zone not null,
+  pseudonym text not null,
+  department text not null,
+  position text not null,
+  purpose text not null,
+  via text not null,
+  search_by text,
+  reason_mac bytea not null,
+  fields text[] not null,
+  assigned boolean not null,
+  own_name boolean not null,
+  own_surname boolean not null,
+  sealed_until timestamp with time zone,
+  leaf_index bigint,
+  constraint look_act_pkey PRIMARY KEY (act_id, case_id, record),
+  constraint look_act_search_by_check CHECK ((search_by = ANY (ARRAY['words'::text, 'name'::text, 'email'::text, 'phone'::text]))),
+  constraint look_act_via_check CHECK ((via = ANY (ARRAY['detail'::text, 'list'::text, 'search'::text, 'export'::text, 'print'::text, 'api'::text])))
+);
+CREATE INDEX look_act_at ON public.look_act USING btree (at);
+CREATE INDEX look_act_case ON public.look_act USING btree (case_id, at);
+CREATE UNIQUE INDEX look_act_leaf ON public.look_act USING btree (leaf_index) WHERE (leaf_index IS NOT NULL);
+comment on table look_act is 'purpose: service-requests. Pseudonyms, departments and ways of looks, for alarms to the data protection officer; no resident''s data.';
+
+create table look_extension (
+  leaf_index bigint not null,
+  of_index bigint not null,
+  at timestamp with time zone not null,
+  constraint look_extension_pkey PRIMARY KEY (leaf_index)
+);
+comment on table look_extension is 'purpose: service-requests. When which sealed look was extended; says nothing of the case.';
 
 create table observation_batch (
   seq bigint not null generated as identity,
@@ -634,6 +812,17 @@ create table observed_property (
 );
 comment on table observed_property is 'purpose: city-operations. What is measured.';
 
+create table one_time_code (
+  person_id text not null,
+  secret_sealed bytea not null,
+  made_at timestamp with time zone not null,
+  confirmed_at timestamp with time zone,
+  last_step bigint not null default '-1'::integer,
+  constraint one_time_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id) ON DELETE CASCADE,
+  constraint one_time_code_pkey PRIMARY KEY (person_id)
+);
+comment on table one_time_code is 'purpose: city-operations. Secrets of staff''s one-time codes (RFC 6238), sealed under keys/identity.key; last_step is the newest time step that was used.';
+
 create table passkey (
   credential_id text not null,
   person_id text not null,
@@ -643,6 +832,7 @@ create table passkey (
   transports text[] not null,
   created_at timestamp with time zone not null,
   used_at timestamp with time zone,
+  name text not null default ''::text,
   constraint passkey_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id) ON DELETE CASCADE,
   constraint passkey_pkey PRIMARY KEY (credential_id)
 );
@@ -658,20 +848,61 @@ create table person (
   password_hash text,
   created_at timestamp with time zone not null,
   disabled_at timestamp with time zone,
+  department text,
   constraint person_name_key_key UNIQUE (name_key),
   constraint person_pkey PRIMARY KEY (id),
-  constraint person_pseudonym_key UNIQUE (pseudonym)
+  constraint person_pseudonym_key UNIQUE (pseudonym),
+  constraint person_revocation TRIGGER DEFERRABLE INITIALLY DEFERRED
 );
+CREATE CONSTRAINT TRIGGER person_revocation AFTER UPDATE ON public.person DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.disabled_at IS DISTINCT FROM old.disabled_at) OR (new.positions IS DISTINCT FROM old.positions))) EXECUTE FUNCTION tell_revocation();
 comment on table person is 'purpose: city-operations. Staff accounts; name_key is the name as it is compared at sign-in.';
+
+create table policy_decision (
+  id bigint not null generated as identity,
+  at timestamp with time zone not null,
+  pseudonym text not null,
+  kind text not null,
+  positions text[] not null,
+  action text not null,
+  resource text not null,
+  allowed boolean not null,
+  count integer not null,
+  policy_hash text not null,
+  leaf bigint,
+  constraint policy_decision_pkey PRIMARY KEY (id)
+);
+CREATE INDEX policy_decision_at ON public.policy_decision USING btree (at);
+CREATE INDEX policy_decision_unsealed ON public.policy_decision USING btree (at) WHERE (leaf IS NULL);
+comment on table policy_decision is 'purpose: city-operations. What people and tokens were denied, and what they were allowed on cases, people, the register and approvals; by pseudonym, never with an id of a case.';
+
+create table policy_version (
+  hash text not null,
+  since timestamp with time zone not null,
+  document text not null,
+  leaf bigint not null,
+  constraint policy_version_pkey PRIMARY KEY (hash)
+);
+comment on table policy_version is 'purpose: city-operations. Every policy that was in force, as text, so that old decisions can be read against it.';
 
 create table purpose_register (
   version integer not null generated as identity,
   since timestamp with time zone not null,
   hash text not null,
   document jsonb not null,
+  approval text,
+  log_index bigint,
   constraint purpose_register_pkey PRIMARY KEY (version)
 );
-comment on table purpose_register is 'purpose: city-operations. Every version of the register of purposes that was ever in force.';
+comment on table purpose_register is 'purpose: city-operations. Every version of the register of purposes that was ever in force, the approval of two people that brought it, and its leaf in the transparency log.';
+
+create table recovery_code (
+  person_id text not null,
+  code_hash bytea not null,
+  used_at timestamp with time zone,
+  constraint recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id) ON DELETE CASCADE,
+  constraint recovery_code_pkey PRIMARY KEY (person_id, code_hash)
+);
+comment on table recovery_code is 'purpose: city-operations. Staff''s recovery codes, each good once, kept only as HMAC-SHA-256 under keys/identity.key.';
 
 create table request (
   id text not null,
@@ -704,6 +935,9 @@ create table request (
   applied_seq bigint not null default 0,
   idempotency_hash text,
   fingerprint text,
+  word_fields text[] not null default '{}'::text[],
+  parted boolean not null default false,
+  public_answers jsonb,
   constraint closed_with_outcome_and_sentence CHECK ((((state = ANY (ARRAY['done'::text, 'declined'::text])) = (closed_at IS NOT NULL)) AND ((closed_at IS NULL) = (outcome IS NULL)) AND ((closed_at IS NULL) = (sentence IS NULL)) AND ((sentence IS NULL) OR (length(btrim(sentence)) >= 8)))),
   constraint request_idempotency_hash_key UNIQUE (idempotency_hash),
   constraint request_outcome_check CHECK ((outcome = ANY (ARRAY['fixed'::text, 'made_safe'::text, 'no_fault_found'::text, 'not_ours'::text, 'duplicate'::text, 'false_alarm'::text]))),
@@ -717,6 +951,7 @@ CREATE INDEX request_incident ON public.request USING btree (incident_id) WHERE 
 CREATE INDEX request_open_place ON public.request USING btree (public_lat, public_lon) WHERE (closed_at IS NULL);
 CREATE INDEX request_service ON public.request USING btree (service_code, seq);
 CREATE INDEX request_state ON public.request USING btree (state, seq);
+CREATE INDEX request_unparted ON public.request USING btree (id) WHERE (NOT parted);
 CREATE INDEX request_unreleased ON public.request USING btree (seq) WHERE (NOT published);
 CREATE INDEX request_updated ON public.request USING btree (updated_at);
 comment on table request is 'purpose: service-requests. What residents report about places and things; no contact data, that is sealed under the key of the case.';
@@ -729,6 +964,7 @@ create table request_note (
   kind text not null,
   outcome text,
   sentence text,
+  sealed boolean not null default false,
   constraint request_note_kind_check CHECK ((kind = ANY (ARRAY['filed'::text, 'progress'::text, 'closed'::text, 'reopened_by_city'::text, 'reopened_by_resident'::text]))),
   constraint request_note_pkey PRIMARY KEY (request_id, seq),
   constraint request_note_request_id_fkey FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE
@@ -748,8 +984,10 @@ comment on table request_token is 'purpose: service-requests. SHA-256 of the sec
 create table revoked_token (
   id text not null,
   revoked_at timestamp with time zone not null,
-  constraint revoked_token_pkey PRIMARY KEY (id)
+  constraint revoked_token_pkey PRIMARY KEY (id),
+  constraint token_revocation TRIGGER DEFERRABLE INITIALLY DEFERRED
 );
+CREATE CONSTRAINT TRIGGER token_revocation AFTER INSERT ON public.revoked_token DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tell_revocation();
 comment on table revoked_token is 'purpose: city-operations. Bearer tokens that are no longer taken.';
 
 create table root_key (
@@ -759,6 +997,13 @@ create table root_key (
   constraint root_key_pkey PRIMARY KEY (only_row)
 );
 comment on table root_key is 'purpose: service-requests. A fingerprint that tells whether the key file beside this database is the one that wrapped the case keys.';
+
+create table root_key_version (
+  version integer not null,
+  fingerprint bytea not null,
+  constraint root_key_version_pkey PRIMARY KEY (version)
+);
+comment on table root_key_version is 'purpose: service-requests. Tells whether the broker holds the versions of the root key that wrapped the case keys; no key follows from it.';
 
 create table rule_version (
   rule_id text not null,
@@ -770,6 +1015,23 @@ create table rule_version (
 );
 comment on table rule_version is 'purpose: city-operations. Rule documents of the brain, one row a version; the owner of a rule is an office.';
 
+create table sealed_look (
+  commitment bytea not null,
+  case_id text not null,
+  sealed bytea not null,
+  until timestamp with time zone not null,
+  from_index bigint not null,
+  leaf_index bigint,
+  revealed_by bytea,
+  created_at timestamp with time zone not null,
+  constraint sealed_look_case_id_fkey FOREIGN KEY (case_id) REFERENCES case_key(case_id),
+  constraint sealed_look_leaf_index_key UNIQUE (leaf_index),
+  constraint sealed_look_pkey PRIMARY KEY (commitment)
+);
+CREATE INDEX sealed_look_case ON public.sealed_look USING btree (case_id);
+CREATE INDEX sealed_look_due ON public.sealed_look USING btree (until);
+comment on table sealed_look is 'purpose: service-requests. Looks that a law keeps from the resident until a date, sealed under the case''s log key; only their leaf and their date are public.';
+
 create table sealed_record (
   case_id text not null,
   record text not null,
@@ -779,6 +1041,7 @@ create table sealed_record (
   constraint sealed_record_case_id_fkey FOREIGN KEY (case_id) REFERENCES case_key(case_id),
   constraint sealed_record_pkey PRIMARY KEY (case_id, record)
 );
+CREATE TRIGGER sealed_record_forget AFTER DELETE ON public.sealed_record FOR EACH ROW EXECUTE FUNCTION forget_case_tokens();
 comment on table sealed_record is 'purpose: service-requests. Residents'' contact data, AES-256-GCM under the case''s record key.';
 
 create table sensing_process (
@@ -808,11 +1071,17 @@ create table session (
   created_at timestamp with time zone not null,
   seen_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
+  method text not null,
+  factors smallint not null,
+  proved_at timestamp with time zone,
+  constraint session_factors_check CHECK ((factors = ANY (ARRAY[1, 2]))),
   constraint session_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id) ON DELETE CASCADE,
   constraint session_pkey PRIMARY KEY (id),
+  constraint session_revocation TRIGGER DEFERRABLE INITIALLY DEFERRED,
   constraint session_secret_hash_key UNIQUE (secret_hash)
 );
 CREATE INDEX session_person ON public.session USING btree (person_id);
+CREATE CONSTRAINT TRIGGER session_revocation AFTER DELETE ON public.session DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tell_revocation();
 comment on table session is 'purpose: city-operations. Signed-in browsers of staff; the cookie''s secret is kept only as its SHA-256.';
 
 create table thing (

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { POSITIONS, type Position } from './contracts/principal.ts';
 import { loadConfig } from './config.ts';
 import { Refused } from './kernel/index.ts';
-import { mintToken, restartLog, runWitness } from './trust/index.ts';
+import { mintToken, restartLog, runBroker, runWitness } from './trust/index.ts';
 import { describePromises, verifyPromise } from './verify.ts';
 
 const USAGE = `clerestory: the open city operations centre
@@ -14,6 +14,7 @@ ${describePromises()}
   clerestory witness --data DIR --port N [--host H] [--name NAME] (--log VKEY … | --policy FILE)
                                                      watch the logs of others: cosign what continues what was seen
   clerestory witness show --data DIR                 print what a witness holds
+  clerestory broker --socket PATH                    the key broker as a process of its own, for CLERESTORY_BROKER
   clerestory log restart --reason TEXT [--since FILE] [--origin NAME]
                                                      begin a new log that names the old one (city stopped)
   clerestory help
@@ -33,6 +34,8 @@ async function run(args: string[]): Promise<number> {
       return printToken(rest);
     case 'witness':
       return runWitness(rest);
+    case 'broker':
+      return broker(rest);
     case 'log':
       return rest[0] === 'restart' ? restart(rest.slice(1)) : complain('log has one command: log restart');
     case 'verify':
@@ -60,6 +63,13 @@ function restart(args: string[]): number {
   const { values } = parseArgs({ args, options: { reason: { type: 'string' }, since: { type: 'string' }, origin: { type: 'string' } }, strict: true });
   const { reason, ...rest } = values;
   return reason === undefined ? complain('log restart needs a --reason; it is published') : restartLog(loadConfig(process.env).config.data, { reason, ...rest });
+}
+
+function broker(args: string[]): Promise<number> | number {
+  const { values } = parseArgs({ args, options: { socket: { type: 'string' } }, strict: true });
+  const { config } = loadConfig(process.env);
+  const socket = values.socket ?? config.broker;
+  return socket === undefined ? complain('broker needs the path to listen on: --socket PATH or CLERESTORY_BROKER') : runBroker(config.data, socket, config);
 }
 
 function complain(text: string): number {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { verifyAccess, verifyGate, verifyLog, verifyProofFile, verifyPurpose, verifyWitness } from './trust/index.ts';
+import { verifyAccess, verifyErase, verifyGate, verifyLog, verifyProofFile, verifyPurpose, verifyWitness } from './trust/index.ts';
 import { verifyBuild } from './verify/build.ts';
 import { verifyEgress } from './verify/egress.ts';
 
@@ -60,6 +60,14 @@ const CHECKS: Readonly<Record<string, PromiseCheck>> = {
     run: (args) => {
       const { values, positionals } = parseArgs({ args, options: { data: { type: 'string' }, key: { type: 'string' } }, allowPositionals: true, strict: true });
       return verifyPurpose({ ...values, ...(positionals[0] === undefined ? {} : { url: positionals[0] }) });
+    },
+  },
+  erase: {
+    call: 'RECEIPT [--key VKEY | --policy FILE] [--data DIR|FILE …]',
+    purpose: 'check the receipt of an erasure, and search folders and backups for what was destroyed',
+    run: (args) => {
+      const { values, positionals } = parseArgs({ args, options: { key: { type: 'string' }, policy: { type: 'string' }, data: { type: 'string', multiple: true } }, allowPositionals: true, strict: true });
+      return positionals[0] === undefined ? null : verifyErase(positionals[0], values);
     },
   },
   egress: {

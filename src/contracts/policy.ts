@@ -3,9 +3,6 @@ import { DangerousAct } from './approval.ts';
 import { Instant } from './common.ts';
 import { ACTIONS, Position, type Action } from './principal.ts';
 
-/** In what form a resident's data was shown. */
-export type LookVia = 'detail' | 'list' | 'search' | 'export' | 'print' | 'api';
-
 /** What each action means, in words for everybody. */
 export const ACTION_TITLES: Readonly<Record<Action, string>> = {
   public: 'Read public pages',

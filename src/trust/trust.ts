@@ -14,9 +14,12 @@ import type { TokenBook } from './identity/token-book.ts';
 import { meetBroker, type BrokerClient } from './keys/broker-client.ts';
 import { brokerOptionsOf, DEFAULT_BROKER, type BrokerChoice } from './keys/broker-settings.ts';
 import { createCases, type Cases } from './keys/cases.ts';
+import { registerKeyRoutes } from './keys/key-routes.ts';
+import { createRoots } from './keys/rotation.ts';
 import { readOrMakeSecret, readOrMakeSigningKey } from './keys/key-files.ts';
 import type { Json } from './log/canonical.ts';
 import { createBlinding } from './looks/blind.ts';
+import { keepFigures } from './looks/figures.ts';
 import { registerLooksRoutes } from './looks/looks-routes.ts';
 import { createLooks, type Looks } from './looks/looks.ts';
 import { createSealedLooks } from './looks/sealed-looks.ts';
@@ -113,8 +116,10 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
     const purposes = unwrap(await createPurposes({ handle, clock, bus: options.bus, logger, log, yaml: options.purposesYaml }));
     const gate = createGate(metrics, clock.nowMs(), { country: options.country ?? 'DE' });
     const gateLedger = await openGateLedger({ handle, clock, logger, gate, log });
-    broker = await meetBroker({ ...brokerOptionsOf(dataFolder, brokerChoice), vkey: log.verifierKey(), logger });
-    const cases = await createCases({ handle, clock, broker, log, purposes, authorize: policy.authorize, keyWindowDays: brokerChoice.key_window_days });
+    const keyBroker = await meetBroker({ ...brokerOptionsOf(dataFolder, brokerChoice), vkey: log.verifierKey(), logger });
+    broker = keyBroker;
+    const cases = await createCases({ handle, clock, broker: keyBroker, log, purposes, authorize: policy.authorize, mayLook: policy.mayLook, keyWindowDays: brokerChoice.key_window_days, logger });
+    const roots = createRoots({ handle, clock, broker: keyBroker, windowDays: brokerChoice.key_window_days });
     const decisions = createDecisionLog({ handle, clock, logger, policyHash: policy.hash, retentionDays: () => purposes.get('city-operations')?.retention_days ?? 365, log });
     await recordPolicy(policy, { handle, clock, log });
     const approvals = await createApprovals({ handle, clock, random, logger, log, may: policy.mayDecide, note: decisions.note });
@@ -122,6 +127,8 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
     const changes = createRegisterChanges({ purposes, approvals });
     const sealedLooks = createSealedLooks({ handle, clock, logger, cases, approvals });
     const stopRevealing = sealedLooks.start();
+    const stopSweeping = keepFigures({ db: handle.db, clock, logger, retentionDays: () => purposes.get('service-requests')?.retention_days ?? 365 });
+    const stopTidying = roots.start(logger);
     const looks = createLooks({ handle, clock, random, cases, blinding: createBlinding(readOrMakeSecret(dataFolder, 'index', random)) });
     const cost = options.passwordCostLog2 === undefined ? {} : { passwordCostLog2: options.passwordCostLog2 };
     const secondFactor = options.secondFactor ?? 'optional';
@@ -151,6 +158,7 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
       registerRoutes: async (http) => {
         registerIdentityRoutes(http, { identity, db: handle.db, secondFactor });
         registerApprovalRoutes(http, { approvals });
+        registerKeyRoutes(http, { handle, approvals, cases, broker: keyBroker, roots, windowDays: brokerChoice.key_window_days });
         registerPolicyRoutes(http, { handle, policy });
         registerLooksRoutes(http, { handle, clock, approvals, timeZone: options.timeZone ?? 'UTC', sealed: sealedLooks });
         registerLogRoutes(http, { log, status });
@@ -160,6 +168,8 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
       },
       close: async () => {
         stopRevealing();
+        stopSweeping();
+        await stopTidying();
         approvals.close();
         revocations.close();
         await decisions.close();

@@ -12,8 +12,8 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 const components = listComponents(lock, await findPageImports(root));
 
 /** Raising it is a decision: say in the commit what the package is for. */
-const SERVER_PACKAGES_MAX = 178;
-const PAGE_PACKAGES_MAX = 61;
+const SERVER_PACKAGES_MAX = 176;
+const PAGE_PACKAGES_MAX = 62;
 const LICENCES: ReadonlySet<string> = new Set(['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0', 'OFL-1.1', '(EDL-1.0 OR EPL-1.0)', '(MIT OR Apache-2.0)', '(Apache-2.0 AND BSD-3-Clause)', 'CC0-1.0']);
 /** For building only; nothing of it is shipped. */
 const TOOL_LICENCES: ReadonlySet<string> = new Set(['MPL-2.0']);

@@ -12,11 +12,13 @@ const chromium = findChromium();
 if (chromium === undefined) console.warn('the browser tests are skipped: there is no Chromium');
 /** A folder to look at the pages as pictures. */
 const PICTURES = process.env['LOOKS_PICTURES'];
+const CITY_JSON = JSON.stringify({ name: 'Testport', motto: 'A city for tests', center: [-56.18, -34.9], bounds: [-56.5, -35, -55.9, -34.7], attribution: '', basemap: null, time_zone: 'America/Montevideo', languages: ['en', 'de', 'es', 'fr'] });
+const CENTRE = [-56.187, -34.906];
 let city: TestCity;
 let browser: Browser;
 beforeAll(async () => {
   if (chromium === undefined) return;
-  city = await startTestCity({ from: join(ROOT, 'demo', 'city') });
+  city = await startTestCity({ from: join(ROOT, 'demo', 'city'), files: { 'city.json': CITY_JSON } });
   browser = await launchChromium();
 });
 afterAll(async () => {

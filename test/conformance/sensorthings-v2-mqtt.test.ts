@@ -4,8 +4,10 @@ import type { Principal } from '../../src/contracts/principal.ts';
 import { systemClock } from '../../src/kernel/index.ts';
 import { buildHttp, createBus, createMetrics, silentLogger } from '../../src/platform/index.ts';
 import { createSensing } from '../../src/sensing/index.ts';
-import { authorize, createGate } from '../../src/trust/index.ts';
+import { createGate, createPolicy } from '../../src/trust/index.ts';
 import { freshDatabase } from '../database.ts';
+
+const { authorize } = createPolicy(null);
 
 // One test a requirement of OGC 23-019 §11 that the service document lists while MQTT is open.
 const ADMINISTRATOR: Principal = { kind: 'token', id: 'admin', name: 'admin', positions: ['administrator'], pseudonym: 'admin' };

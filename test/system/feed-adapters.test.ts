@@ -9,9 +9,11 @@ import { ANONYMOUS, type Position, type Principal } from '../../src/contracts/pr
 import { systemClock, type Refusal } from '../../src/kernel/index.ts';
 import { buildHttp, createBus, createMetrics, silentLogger } from '../../src/platform/index.ts';
 import { createSensing } from '../../src/sensing/index.ts';
-import { authorize, createGate } from '../../src/trust/index.ts';
+import { createGate, createPolicy } from '../../src/trust/index.ts';
 import { SHARED_DATA } from '../city.ts';
 import { freshDatabase } from '../database.ts';
+
+const { authorize } = createPolicy(null);
 
 const tokenOf = (id: string, positions: Position[]): Principal => ({ kind: 'token', id, name: id, positions, pseudonym: id });
 const TOKENS = new Map([['supervisor', tokenOf('supervisor', ['supervisor'])], ['device', tokenOf('device', ['device'])]]);

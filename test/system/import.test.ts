@@ -8,10 +8,12 @@ import { ANONYMOUS, type Position, type Principal } from '../../src/contracts/pr
 import { systemClock, type Refusal } from '../../src/kernel/index.ts';
 import { buildHttp, createBus, createMetrics, silentLogger, type DatabaseHandle } from '../../src/platform/index.ts';
 import { createSensing } from '../../src/sensing/index.ts';
-import { authorize, createGate } from '../../src/trust/index.ts';
+import { createGate, createPolicy } from '../../src/trust/index.ts';
 import { freshDatabase } from '../database.ts';
 import { MUENSTER, hasMuenster } from '../muenster.ts';
 import { seedStreams } from '../streams.ts';
+
+const { authorize } = createPolicy(null);
 
 const tokenOf = (id: string, positions: Position[], more: Partial<Principal> = {}): Principal => ({ kind: 'token', id, name: id, positions, pseudonym: id, ...more });
 const TOKENS = new Map([['admin', tokenOf('admin', ['administrator'])], ['operator', tokenOf('operator', ['operator'])], ['parking', tokenOf('parking', ['device'], { purpose: 'parking' })]]);

@@ -6,9 +6,11 @@ import { ANONYMOUS, type Position, type Principal } from '../../src/contracts/pr
 import { systemClock, type Refusal } from '../../src/kernel/index.ts';
 import { buildHttp, createBus, createMetrics, silentLogger, type DatabaseHandle, type Http } from '../../src/platform/index.ts';
 import { createSensing, type Sensing } from '../../src/sensing/index.ts';
-import { authorize, createGate, type Gate } from '../../src/trust/index.ts';
+import { createGate, createPolicy, type Gate } from '../../src/trust/index.ts';
 import { freshDatabase } from '../database.ts';
 import { seedStreams } from '../streams.ts';
+
+const { authorize } = createPolicy(null);
 
 const tokenOf = (id: string, positions: Position[], purpose?: string): Principal => ({ kind: 'token', id, name: id, positions, pseudonym: id, ...(purpose === undefined ? {} : { purpose }) });
 const TOKENS = new Map([['device', tokenOf('device', ['device'])], ['other-device', tokenOf('other-device', ['device'])], ['operator', tokenOf('operator', ['operator'])], ['admin', tokenOf('admin', ['administrator'])], ['parking', tokenOf('parking', ['device'], 'parking')], ['nobody', tokenOf('nobody', [])]]);

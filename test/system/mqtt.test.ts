@@ -6,9 +6,11 @@ import { ANONYMOUS, type Principal } from '../../src/contracts/principal.ts';
 import { systemClock, type Refusal } from '../../src/kernel/index.ts';
 import { buildHttp, createBus, createMetrics, silentLogger, type DatabaseHandle, type Metrics } from '../../src/platform/index.ts';
 import { createSensing } from '../../src/sensing/index.ts';
-import { authorize, createGate } from '../../src/trust/index.ts';
+import { createGate, createPolicy } from '../../src/trust/index.ts';
 import { freshDatabase } from '../database.ts';
 import { seedStreams } from '../streams.ts';
+
+const { authorize } = createPolicy(null);
 
 const ADMINISTRATOR: Principal = { kind: 'token', id: 'admin', name: 'admin', positions: ['administrator'], pseudonym: 'admin' };
 const authenticateToken = async (token: string): Promise<Principal | Refusal> => (token === 'admin' ? ADMINISTRATOR : { code: 'auth.invalid', detail: 'The token is not known.' });

@@ -1,5 +1,6 @@
 import type { Purpose } from '../../contracts/trust.ts';
 import { LIMITS, parseInstantMs, Refused, type RefusalCode } from '../../kernel/index.ts';
+import { floorNotice } from '../../trust/index.ts';
 import { boxOf, geometryOf, type Box } from '../query/geometry.ts';
 import { describedIn, type AdmitDescription } from './description.ts';
 import { findNavigation, findProperty, isStreamSet, storedSetOf, targetOf, type ElementReferences, type EntityModel, type NavigationModel, type PropertyModel } from './model.ts';
@@ -231,7 +232,7 @@ function settlePurpose(columns: Map<string, unknown>, { mode, purposes, boundPur
   if (named !== current?.['purpose'] && !purposes.live(named)) throw fault(field, `The purpose ${named} has ended.`, 'purpose.expired');
   if (boundPurpose !== undefined && named !== boundPurpose) throw fault(field, `The credential is bound to the purpose ${boundPurpose}.`, 'auth.forbidden');
   columns.set('purpose', named);
-  columns.set('properties', JSON.stringify({ ...properties, purpose: named }));
+  columns.set('properties', JSON.stringify({ ...properties, ...floorNotice(properties), purpose: named }));
 }
 
 /** GeoJSON must be GeoJSON; its box is kept for the index. Other encodings are stored as they are, without a box. */

@@ -13,7 +13,8 @@ export function describedIn(value: unknown, isFree = false): unknown {
     return kept.length === 0 ? null : kept;
   }
   if (typeof value !== 'object' || value === null) return typeof value === 'string' ? value : null;
-  // what stands in properties is anything, whatever it is called
-  const members = Object.entries(value).filter(([name]) => isFree || name !== 'Observations');
-  return Object.fromEntries(members.map(([name, member]) => [name, describedIn(member, isFree || name === 'properties' || name === 'metadata')]));
+  // links and ids of this server come back in a body that was read before and are not kept; inside the properties of an entity, whose
+  // names begin small (18-088 table 2), everything is
+  const members = Object.entries(value).filter(([name]) => isFree || (name !== 'Observations' && !name.includes('@')));
+  return Object.fromEntries(members.map(([name, member]) => [name, describedIn(member, isFree || !/^[A-Z]/.test(name))]));
 }

@@ -1,7 +1,9 @@
+import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createMetrics } from '../../platform/index.ts';
-import { createGate, registrationOf } from './index.ts';
+import { createGate, floorNotice, registrationOf, type GateRegistration } from './index.ts';
+import { judge } from './verdict.ts';
 
 const gate = createGate(createMetrics(), 0);
 const of = (name: string, properties: Record<string, unknown> = {}) => registrationOf({ observationType: `http://www.opengis.net/def/observationType/OGC-OM/2.0/${name}`, properties, purpose: 'noise' });
@@ -40,6 +42,56 @@ test('free results keep falsy values and refuse images and template-like vectors
     expect(gate.admit(registration, value)?.code).toBe('gate.person-data');
   }
   expect(gate.admit(registration, { embedding: Array.from({ length: 128 }, (_, n) => n / 128) })?.code).toBe('gate.person-data');
+});
+
+/** GATE_PAYLOADS=1000000 for the figure of docs/reference/gate.md. */
+const PAYLOADS = Number(process.env['GATE_PAYLOADS'] ?? 20_000);
+
+test('whatever is not registered is refused: other types, other terms, other lengths, other members', () => {
+  const terms = ['open', 'closed'];
+  const list = registrationOf({ observationType: '', properties: {}, purpose: 'noise', elementTypes: ['OM_Measurement', 'OM_TruthObservation'] });
+  const registrations: readonly (readonly [GateRegistration, (value: unknown) => boolean])[] = [
+    [of('OM_Measurement', { min: -50, max: 50 }), (value) => typeof value === 'number' && Number.isFinite(value) && value >= -50 && value <= 50],
+    [of('OM_CountObservation', { min: 0, max: 1e6 }), (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 1e6],
+    [of('OM_TruthObservation'), (value) => typeof value === 'boolean'],
+    [of('OM_CategoryObservation', { terms }), (value) => typeof value === 'string' && terms.includes(value)],
+    [list, (value) => Array.isArray(value) && value.length === 2 && typeof value[0] === 'number' && typeof value[1] === 'boolean'],
+  ];
+  const payload = fc.oneof(fc.jsonValue(), fc.double(), fc.string(), fc.tuple(fc.double(), fc.boolean()), fc.constantFrom('open', 'Open', 'open ', true, 1, '1', null), fc.record({ result: fc.double(), plate: fc.string() }));
+  fc.assert(
+    fc.property(payload, (value) => {
+      for (const [registration, isRegistered] of registrations) {
+        if (isRegistered(value)) continue;
+        if (gate.admit(registration, value) === null) throw new Error(`${registration.allows} took ${JSON.stringify(value)}`);
+      }
+    }),
+    { numRuns: PAYLOADS },
+  );
+}, 600_000);
+
+test('samples of real devices and of standards pass, but for those that carry data about persons', ({ skip }) => {
+  const folder = new URL('../../../../shared/data/', import.meta.url);
+  if (!existsSync(folder)) skip('the samples of devices and standards are not here');
+  const linesOf = (name: string): any[] => readFileSync(new URL(name, folder), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as unknown);
+  const uplinks = linesOf('lorawan/uplink-vectors.ndjson').filter(({ kind }) => kind === 'decode').map(({ expected }) => expected.data ?? expected);
+  const trips = JSON.parse(readFileSync(new URL('gtfs/rt/ct-trip-updates.pb.json', folder), 'utf8')).entity as unknown[];
+  const stations = ['station_information', 'station_status'].flatMap((name) => JSON.parse(readFileSync(new URL(`gbfs/v2.3/${name}.json`, folder), 'utf8')).data.stations as unknown[]);
+  const refused = [...uplinks, ...trips, ...stations].filter((sample) => judge(JSON.stringify(sample), 'DE').refused);
+  expect(refused).toEqual([]);
+  const plates = linesOf('fiware/gate-personal-or-borderline.ndjson').filter(({ model }) => model === 'AnprFlowObserved');
+  expect(plates.length).toBeGreaterThan(0);
+  for (const { doc } of plates) expect(judge(JSON.stringify(doc), 'DE').rules).toContain('person.key');
+});
+
+test('counts of people are floored and rounded, cover a quarter of an hour, and say so; other results stay as they are', () => {
+  const people = of('OM_CountObservation', { counts: 'people' });
+  expect([0, 1, 9, 10, 12, 13, 17, 18, 2_502].map((count) => gate.floor(people, count))).toEqual([0, 0, 0, 10, 10, 15, 15, 20, 2_500]);
+  expect([0, 4, 5, 7, 8].map((count) => gate.floor(of('OM_CountObservation', { counts: 'vehicles' }), count))).toEqual([0, 0, 5, 5, 10]);
+  expect([0, -0, 1e-9, 3, -7.25].map((value) => gate.floor(of('OM_Measurement'), value))).toEqual([0, -0, 1e-9, 3, -7.25]);
+  expect(gate.admitWindow(people, 899_999)?.code).toBe('gate.window-too-short');
+  expect(gate.admitWindow(people, 900_000)).toBeNull();
+  expect(floorNotice({ counts: 'people' })).toEqual({ countFloor: { below: 10, storedAs: 0, roundedTo: 5, window_s: 900 } });
+  expect(floorNotice({ counts: 'boats' })).toBeNull();
 });
 
 test('refusals are counted by code and purpose and keep nothing of the content', () => {

@@ -3,7 +3,7 @@ import { LIMITS, type Refusal, type RefusalCode } from '../../kernel/index.ts';
 import { Counter, type Metrics } from '../../platform/index.ts';
 import { RULES, type RuleId } from './detectors/index.ts';
 import { floorCount, FLOORS } from './floor.ts';
-import { inspect, type Finding } from './inspect.ts';
+import { inspect, maskPath, type Finding } from './inspect.ts';
 import { Neighbourhood } from './recurrence.ts';
 import type { GateRegistration } from './registration.ts';
 import { hasMoved, objectIdOf, positionOf } from './shapes.ts';
@@ -52,7 +52,13 @@ const COUNTED_STREAMS = 10_000;
 const WATCHED_STREAMS = 20_000;
 
 /** The refusal for what was found: the rule and its meaning, never the content. */
-export const refusalOf = ({ rule, path }: Finding, field: string): Refusal => ({ code: 'gate.person-data', detail: `It carries ${RULES[rule]} (rule ${rule}).`, field: path === '' ? field : `${field}.${path.slice(0, LIMITS.name_chars)}` });
+export const refusalOf = ({ rule, path }: Finding, field: string): Refusal => ({ code: 'gate.person-data', detail: `It carries ${RULES[rule]} (rule ${rule}).`, field: path === '' ? field : `${field}.${maskPath(path)}` });
+
+/**
+ * Names and texts of sensors carry contacts of offices, links to data sheets, addresses of gateways and short codes; they are no readings,
+ * and everybody can see them.
+ */
+const USUAL_IN_DESCRIPTIONS: ReadonlySet<string> = new Set(['address.email', 'address.ip', 'address.eui64', 'media.link', 'phone', 'plate', 'id.document']);
 
 /** `country`: ISO 3166-1 alpha-2, whose national forms count without a prefix. */
 export function createGate(metrics: Metrics, sinceMs: number, { country = 'DE' }: { readonly country?: string } = {}): Gate {
@@ -181,7 +187,7 @@ export function createGate(metrics: Metrics, sinceMs: number, { country = 'DE' }
       return found;
     },
     admitDescription: (value, path) => {
-      const [finding] = inspect(value, { country, first: true, keys: path.split('.').at(-1) ?? '' });
+      const finding = inspect(value, { country, keys: path.split('.').at(-1) ?? '' }).find(({ rule }) => !USUAL_IN_DESCRIPTIONS.has(rule));
       if (finding === undefined) return null;
       note(0, finding.rule, sizeOf(value));
       return refusalOf(finding, path);

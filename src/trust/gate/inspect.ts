@@ -24,6 +24,9 @@ export interface InspectOptions {
   readonly first?: boolean;
 }
 
+/** Names of keys may carry what is looked for; digits and anything but plain names are masked. */
+export const maskPath = (path: string): string => path.split('.').map((part) => (/^(?:[A-Za-z_]{1,40}|\d{1,5})$/.test(part) ? part : '…')).join('.').slice(0, 200);
+
 const DEPTH = 16;
 const NODES = 20_000;
 /** Encodings inside encodings that are looked through. */
@@ -69,7 +72,7 @@ function look(walk: Walk, value: unknown, path: string, keys: string, depth: num
   if (isTrajectory(value as Record<string, unknown>)) note(walk, 'trajectory', path, through);
   for (const [name, member] of members) {
     const at = path === '' ? name : `${path}.${name}`;
-    if (isPersonKey(name)) note(walk, 'person.key', at, through);
+    if (isPersonKey(name) && !isNothing(member)) note(walk, 'person.key', at, through);
     lookAtText(walk, name, at, '', through);
     look(walk, member, at, `${keys} ${name}`.slice(-128), depth + 1, through);
     if (isDone(walk)) return;
@@ -109,6 +112,8 @@ function lookAtJoined(walk: Walk, pieces: readonly string[], path: string, keys:
 const PERSON_KEYS = /^(?:licen[cs]eplate(?:number|no)?|numberplate|platenumber|kennzeichen|kenteken|face(?:id|embedding|template|vector|image|crop)s?|faceprint|voiceprint|fingerprint(?:template|image|minutiae)|iris(?:code|template)|gait(?:vector|template)|biometric\w*|imei|imsi|msisdn|tmsi|firstname|lastname|surname|familyname|fullname|nachname|vorname|dateofbirth|birthdate|geburtsdatum|ssn|passport(?:number|no)?|personid|visitorid|passengerid|cardholder\w*|homeaddress|clientmac|(?:source|src|wifi|probe|station)mac|ethnicity|religion)$/;
 const isPersonKey = (name: string): boolean => name.length <= 40 && PERSON_KEYS.test(name.toLowerCase().replaceAll(/[^a-z]/g, ''));
 
+const isNothing = (value: unknown): boolean => value === null || value === '' || (Array.isArray(value) && value.length === 0);
+
 function lookAtText(walk: Walk, text: string, path: string, keys: string, through: readonly string[], isNumber = false): void {
   if (text.length < 4) return;
   if (text.length > 65_536) {
@@ -116,7 +121,7 @@ function lookAtText(walk: Walk, text: string, path: string, keys: string, throug
     note(walk, 'limit.size', path, through);
     return lookAtText(walk, head, path, keys, through);
   }
-  for (const hit of detect(text, { keys, country: walk.options.country })) {
+  for (const hit of detect(text, { keys, country: walk.options.country, isNumber })) {
     note(walk, hit.rule, path, through, hit.start, hit.end);
     if (isDone(walk)) return;
   }

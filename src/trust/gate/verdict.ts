@@ -1,6 +1,6 @@
 import type { GateVerdict } from '../../contracts/gate.ts';
 import { RULES } from './detectors/index.ts';
-import { inspect } from './inspect.ts';
+import { inspect, maskPath } from './inspect.ts';
 
 export const MAX_FINDINGS = 100;
 
@@ -14,9 +14,6 @@ export function judge(document: string | Buffer, country: string): GateVerdict {
   const findings = found.slice(0, MAX_FINDINGS).map(({ rule, path, start, end, through }) => ({ rule, meaning: RULES[rule], path: maskPath(path), start, end, through: [...through] }));
   return { refused: found.length > 0, rules: [...new Set(found.map(({ rule }) => rule))], findings };
 }
-
-/** Names of keys may carry what is looked for; digits and anything but plain names are masked. */
-const maskPath = (path: string): string => path.split('.').map((part) => (/^(?:[A-Za-z_]{1,40}|\d{1,5})$/.test(part) ? part : '…')).join('.').slice(0, 200);
 
 function readDocument(document: string | Buffer): unknown {
   if (typeof document === 'string') return parseOr(document);

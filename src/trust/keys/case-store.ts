@@ -236,8 +236,15 @@ export async function destroyKeys(db: Database, caseId: string, at: Date): Promi
   });
 }
 
-/** Rewrites the tables that held keys and records, so that their files hold no older version of a row. Locks them while it runs. */
+/**
+ * Rewrites the tables that held keys, records and search tokens, so that their files hold no older version of a row; locks each while it
+ * runs. Then ends the present segment of the write-ahead log, so that it goes too as soon as the server removes it.
+ */
 export async function compactTables(db: Database): Promise<void> {
-  await sql`vacuum full case_key`.execute(db);
-  await sql`vacuum full sealed_record`.execute(db);
+  for (const table of ['case_key', 'sealed_record', 'case_token']) await sql`vacuum (full, analyze) ${sql.table(table)}`.execute(db);
+  // a database of others may not let us
+  const { rows } = await sql<{ may: boolean }>`select has_function_privilege('pg_switch_wal()', 'execute') and pg_has_role('pg_checkpoint', 'usage') as may`.execute(db);
+  if (rows[0]?.may !== true) return;
+  await sql`select pg_switch_wal()`.execute(db);
+  await sql`checkpoint`.execute(db);
 }

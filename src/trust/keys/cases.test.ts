@@ -39,7 +39,7 @@ let purposes: Purposes;
 let cases: Cases;
 
 const authorize = (principal: Principal): boolean => principal.positions.includes('case_worker');
-const make = async (keys = folder): Promise<Cases> => createCases({ handle, clock: systemClock, broker: await meetBrokerIn(keys, log.verifierKey()), log, purposes, authorize });
+const make = async (keys = folder): Promise<Cases> => createCases({ handle, clock: systemClock, broker: await meetBrokerIn(keys, log.verifierKey()), log, purposes, authorize, mayLook: (principal, { via }) => authorize(principal) && via !== 'export' });
 const sealFor = (caseId: string, plain = PLAIN): Promise<void> => handle.db.transaction().execute((trx) => cases.seal(trx, caseId, 'contact', plain));
 const codeOf = (result: Result<unknown>): string => (result.ok ? 'ok' : result.refusal.code);
 
@@ -50,6 +50,12 @@ beforeAll(async () => {
   cases = await make();
   await sealFor('req_1');
   return () => log.close();
+});
+
+test('what the policy forbids for a way of looking is refused, though position, purpose and reason are right', async () => {
+  const before = log.size();
+  expect(codeOf(await cases.open({ ...ASK, via: 'export' }))).toBe('auth.forbidden');
+  expect(log.size()).toBe(before);
 });
 
 test('opening shows the named fields and nothing else, after a leaf that commits to who, why and what', async () => {

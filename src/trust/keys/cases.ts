@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { LOOK_WAYS, type Look, type LookWay } from '../../contracts/trust.ts';
 import type { Action, Position, Principal } from '../../contracts/principal.ts';
 import { isoOf, ok, refuse, Refused, type Clock, type Result } from '../../kernel/index.ts';
-import type { DatabaseHandle, Trx } from '../../platform/index.ts';
+import { silentLogger, type DatabaseHandle, type Logger, type Trx } from '../../platform/index.ts';
 import type { Denial, LookAct } from '../broker/protocol.ts';
 import { LogFault, type TransparencyLog } from '../log/log.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { Purposes } from '../purposes/index.ts';
 import { BrokerDenied, type BrokerClient } from './broker-client.ts';
 import { insertKeys, liftHold, listLooks, lockRecordVersion, placeHold, readKeys, readRecords, writeRecord, type StoredKeys } from './case-store.ts';
@@ -57,6 +58,8 @@ export interface Cases {
   listSealed(): Promise<{ index: number; at: string; until: string; revealed: boolean }[]>;
   /** Destroys the keys of the case: nobody reads its records or looks any more. The log keeps a leaf that says so. `key.held` under a legal hold. */
   shred(caseId: string): Promise<Result<Erased>>;
+  /** `key.gone` or `key.held` when the case cannot be erased. */
+  mayShred(caseId: string): Promise<Result<void>>;
   /** A legal hold with its reason; null lifts it. */
   hold(caseId: string, hold: { reason: string; placedBy: string } | null): Promise<Result<void>>;
   /** Durable looks of all cases. */
@@ -70,8 +73,11 @@ interface CasesOptions {
   readonly log: TransparencyLog;
   readonly purposes: Pick<Purposes, 'get' | 'live'>;
   readonly authorize: (principal: Principal, action: Action) => boolean;
+  /** The policy's word once purpose and reason are known. */
+  readonly mayLook: Policy['mayLook'];
   /** Days that copies of the key store are kept; an erasure is complete after them. */
   readonly keyWindowDays?: number;
+  readonly logger?: Logger;
 }
 
 const KEY_WINDOW_DAYS = 30;
@@ -82,7 +88,7 @@ export async function createCases(options: CasesOptions): Promise<Cases> {
   const db = handle.db;
   await settleRoots(db, broker.state());
   const openings = await createOpenings({ handle, clock, log, broker });
-  const erasure = createErasure({ handle, clock, log, broker, openings, keyWindowDays: options.keyWindowDays ?? KEY_WINDOW_DAYS });
+  const erasure = createErasure({ handle, clock, log, broker, openings, keyWindowDays: options.keyWindowDays ?? KEY_WINDOW_DAYS, logger: options.logger ?? silentLogger });
   const keysOf = async (caseId: string): Promise<StoredKeys | undefined> => (await readKeys(db, [caseId])).get(caseId);
 
   const findMissing = async (items: readonly OpenItemRequest[]): Promise<ReturnType<typeof refuse> | null> => {
@@ -158,6 +164,7 @@ export async function createCases(options: CasesOptions): Promise<Cases> {
     },
     listSealed: async () => (await listSealed(db)).map(({ index, at, until, revealed }) => ({ index, at: at.toISOString(), until: until.toISOString(), revealed })),
     shred: (caseId) => refusing(() => erasure.shred(caseId)),
+    mayShred: (caseId) => erasure.check(caseId),
     hold: async (caseId, hold) => {
       if ((await keysOf(caseId)) === undefined) return refuse('request.not-found', 'No such data is kept for this case.', 'caseId');
       await (hold === null ? liftHold(db, caseId) : placeHold(db, caseId, { ...hold, at: new Date(clock.nowMs()) }));
@@ -240,7 +247,7 @@ function checkOpen(options: CasesOptions, act: OpenAct, items: readonly OpenItem
   return null;
 }
 
-function checkAct({ authorize, purposes }: CasesOptions, { principal, position, purpose, reason }: OpenAct): ReturnType<typeof refuse> | null {
+function checkAct({ authorize, mayLook, purposes }: CasesOptions, { principal, position, purpose, reason, via = 'detail' }: OpenAct): ReturnType<typeof refuse> | null {
   if (!principal.positions.includes(position) || !authorize({ ...principal, positions: [position] }, 'requests.look'))
     return refuse('auth.forbidden', "This position does not look at residents' data.");
   if (purpose === '') return refuse('look.reason-missing', 'No purpose is named.', 'purpose');
@@ -252,5 +259,6 @@ function checkAct({ authorize, purposes }: CasesOptions, { principal, position, 
   if (!registered) return refuse('purpose.unknown', `${purpose} is not in the register.`, 'purpose');
   if (!purposes.live(purpose)) return refuse('purpose.expired', `${purpose} has ended.`, 'purpose');
   if (!registered.personal_data) return refuse('purpose.unknown', `${purpose} is not registered for personal data.`, 'purpose');
+  if (!mayLook({ ...principal, positions: [position] }, { purpose, purposeLive: true, reason: true, via })) return refuse('auth.forbidden', 'A rule of the policy forbids this look.');
   return null;
 }

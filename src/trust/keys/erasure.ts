@@ -1,38 +1,15 @@
+import type { ErasureReceipt } from '../../contracts/keys.ts';
 import { isoOf, ok, refuse, type Clock, type Result } from '../../kernel/index.ts';
-import type { DatabaseHandle } from '../../platform/index.ts';
+import type { DatabaseHandle, Logger } from '../../platform/index.ts';
 import { readBody } from '../log/log-store.ts';
 import type { TransparencyLog } from '../log/log.ts';
 import type { BrokerClient } from './broker-client.ts';
-import { destroyKeys, lastLookNumbers, readHold, readKeys, readRecords } from './case-store.ts';
+import { compactTables, destroyKeys, lastLookNumbers, readHold, readKeys, readRecords } from './case-store.ts';
 import { wrappedOf, type Openings } from './openings.ts';
 
 /** Bytes by which a sealed value is found again in files: its nonce and the begin of its ciphertext. */
 const NEEDLE_BYTES = 16;
 const DAY_MS = 86_400_000;
-
-/** What the resident keeps of an erasure; `clerestory verify erase FILE` checks it. It holds no key and no word of the case. */
-export interface ErasureReceipt {
-  readonly v: 1;
-  readonly caseId: string;
-  readonly caseTag: string;
-  readonly n: number;
-  readonly records: number;
-  readonly index: number;
-  readonly erasedAt: string;
-  /** From here on no copy of the key store that opens the case should exist. */
-  readonly completeAt: string;
-  /** Version of the root key that wrapped the keys. */
-  readonly keyVersion: number;
-  /** With these the leaf's commitment can be recomputed. */
-  readonly nonce: string;
-  readonly body: string;
-  readonly vkey: string;
-  /** The leaf `case.shred`, as it stands in the log, and its C2SP tlog-proof. */
-  readonly leaf: string;
-  readonly proof: string;
-  /** Begins of what was destroyed, in hex, and its length. */
-  readonly traces: readonly { readonly what: 'record key' | 'log key' | 'record'; readonly needle: string; readonly bytes: number }[];
-}
 
 export interface Erased {
   readonly records: number;
@@ -47,12 +24,26 @@ interface ErasureOptions {
   readonly broker: BrokerClient;
   readonly openings: Pick<Openings, 'inTurn' | 'settle' | 'reveal'>;
   readonly keyWindowDays: number;
+  readonly logger: Logger;
+}
+
+export interface Erasure {
+  /** Refused with `key.gone` or `key.held` when the case cannot be erased. */
+  check(caseId: string): Promise<Result<void>>;
+  shred(caseId: string): Promise<Result<Erased>>;
 }
 
 /** Crypto-shredding: without its keys nothing of a case can be read. The leaf comes first, as with every act. */
-export function createErasure({ handle, clock, log, broker, openings, keyWindowDays }: ErasureOptions): { shred(caseId: string): Promise<Result<Erased>> } {
+export function createErasure({ handle, clock, log, broker, openings, keyWindowDays, logger }: ErasureOptions): Erasure {
   const db = handle.db;
   return {
+    check: async (caseId) => {
+      const stored = (await readKeys(db, [caseId])).get(caseId);
+      if (stored === undefined) return refuse('request.not-found', 'No such data is kept for this case.', 'caseId');
+      if (stored.recordKey === null) return refuse('key.gone', 'The key of this case was destroyed on purpose.');
+      const held = await readHold(db, caseId);
+      return held === null ? ok(undefined) : refuse('key.held', `A legal hold stands: ${held}`, 'caseId');
+    },
     shred: (caseId) =>
       openings.inTurn([caseId], async () => {
         await openings.settle([caseId]);
@@ -67,6 +58,8 @@ export function createErasure({ handle, clock, log, broker, openings, keyWindowD
         const index = await log.appendBody('case.shred', { records: records.length }, { caseTag, n });
         const destroyed = await destroyKeys(db, caseId, new Date(erasedAtMs));
         if (destroyed === null) return refuse('key.held', 'A legal hold was placed meanwhile; nothing was erased.', 'caseId');
+        // erased it is already; what fails here leaves dead copies, wrapped and sealed, until the daily compaction
+        await compactTables(db).catch((error: unknown) => logger.warn({ err: error }, 'the tables of keys and records were not compacted after an erasure'));
         const opening = await readBody(db, 'case.shred', index);
         const receipt: ErasureReceipt = {
           v: 1,
@@ -83,7 +76,7 @@ export function createErasure({ handle, clock, log, broker, openings, keyWindowD
           vkey: log.verifierKey(),
           leaf: Buffer.from((await log.proveInclusion(index)).entry).toString('utf8'),
           proof: await log.tlogProof(index),
-          traces: [traceOf('record key', stored.recordKey), traceOf('log key', stored.logKey), ...records.map(({ sealed }) => traceOf('record', sealed))],
+          traces: [traceOf('record key', stored.recordKey), traceOf('log key', stored.logKey), ...[stored.ownerRecordKey, stored.ownerLogKey].flatMap((key) => (key === null ? [] : traceOf('owner key', key))), ...records.map(({ sealed }) => traceOf('record', sealed))],
         };
         return ok({ records: destroyed, index, receipt });
       }),

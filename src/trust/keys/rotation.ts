@@ -1,10 +1,11 @@
 import { isoOf, Refused, type Clock } from '../../kernel/index.ts';
-import type { Database, DatabaseHandle } from '../../platform/index.ts';
+import type { Database, DatabaseHandle, Logger } from '../../platform/index.ts';
 import type { BrokerClient, BrokerState } from './broker-client.ts';
 import { countByVersion, listKeysBelow, replaceKeys, settleFingerprints } from './case-store.ts';
 import { wrappedOf } from './openings.ts';
 
 const BATCH = 500;
+const TIDY_MS = 24 * 3_600_000;
 
 /** Holds the broker's root keys against the database. Throws `Refused` with `start.key-different`. */
 export async function settleRoots(db: Database, { roots }: Pick<BrokerState, 'roots'>): Promise<void> {
@@ -29,6 +30,8 @@ export interface Roots {
   rotate(): Promise<Rotation>;
   /** The same without a new version: goes on after a crash, and destroys what is due. */
   tidy(): Promise<Rotation>;
+  /** Tidies now, for a stop may have cut a rotation off, and every day, for windows that end. Gives what ends it and waits for it. */
+  start(logger: Logger): () => Promise<void>;
 }
 
 /** Records and looks stay as they are: only the wrapping of case keys changes. */
@@ -49,6 +52,14 @@ export function createRoots({ handle, clock, broker, windowDays }: { handle: Dat
     }
   };
 
+  let last: Promise<unknown> = Promise.resolve();
+  /** One at a time: two people's rotation and the daily work. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = last.then(work, work);
+    last = mine;
+    return mine;
+  };
+
   const tidy = async (): Promise<Rotation> => {
     const version = Math.max(...(await broker.refresh()).roots.map((root) => root.version));
     const rewrapped = await rewrapAll(version);
@@ -61,11 +72,21 @@ export function createRoots({ handle, clock, broker, windowDays }: { handle: Dat
     return { version, rewrapped, destroyed };
   };
   return {
-    tidy,
-    rotate: async () => {
+    tidy: () => inTurn(tidy),
+    start: (logger) => {
+      const work = (): void => void inTurn(tidy).catch((error: unknown) => logger.warn({ err: error }, 'the keys of cases are not all rewrapped yet'));
+      work();
+      const timer = setInterval(work, TIDY_MS);
+      timer.unref();
+      return async () => {
+        clearInterval(timer);
+        await last.catch(() => undefined); // said already
+      };
+    },
+    rotate: () => inTurn(async () => {
       const { version, fingerprint } = await broker.call('rotate', { at: isoOf(clock.nowMs()) });
       await settleFingerprints(db, [{ version, fingerprint: Buffer.from(fingerprint, 'base64') }]);
       return tidy();
-    },
+    }),
   };
 }

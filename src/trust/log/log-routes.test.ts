@@ -8,7 +8,7 @@ import { freshDatabase } from '../../../test/database.ts';
 import { openLogIn, temporaryFolder } from '../../../test/log-folder.ts';
 import { ANONYMOUS } from '../../contracts/principal.ts';
 import { buildHttp, silentLogger, type Http } from '../../platform/index.ts';
-import { authorize } from '../policy.ts';
+import { createPolicy } from '../policy/policy.ts';
 import { registerLogRoutes } from './log-routes.ts';
 import type { TransparencyLog } from './log.ts';
 import { verifyLog } from './verify-command.ts';
@@ -24,7 +24,7 @@ const append = (count: number): Promise<number[]> =>
 
 beforeAll(async () => {
   log = await openLogIn(folder, await freshDatabase());
-  http = await buildHttp({ logger: silentLogger, authenticate: async () => ANONYMOUS, authorize });
+  http = await buildHttp({ logger: silentLogger, authenticate: async () => ANONYMOUS, authorize: createPolicy(null).authorize });
   registerLogRoutes(http, { log, status: () => ({ ...log.status(0), witnesses: UNWITNESSED }) });
   await append(260);
   return async () => {

@@ -7,7 +7,7 @@ import { freshDatabase } from '../../../test/database.ts';
 import { openLogIn, temporaryFolder } from '../../../test/log-folder.ts';
 import { ANONYMOUS } from '../../contracts/principal.ts';
 import { buildHttp, silentLogger, type DatabaseHandle } from '../../platform/index.ts';
-import { authorize } from '../policy.ts';
+import { createPolicy } from '../policy/policy.ts';
 import { registerLogRoutes } from './log-routes.ts';
 import type { TransparencyLog } from './log.ts';
 import { restartLog } from './restart.ts';
@@ -70,7 +70,7 @@ test('after a rollback a new log begins that names the old one, its last known h
   expect((await verify(folder, { since: kept, key: log.verifierKey() })).code).toBe(1); // the old checkpoint is not of this log
   expect((await verify(join(folder, 'log-1'), { key: oldKey, since: kept })).code).toBe(1);
 
-  const http = await buildHttp({ logger: silentLogger, authenticate: async () => ANONYMOUS, authorize });
+  const http = await buildHttp({ logger: silentLogger, authenticate: async () => ANONYMOUS, authorize: createPolicy(null).authorize });
   registerLogRoutes(http, { log, status: () => log.status(0) });
   const address = await http.listen({ host: '127.0.0.1', port: 0 });
   expect((await verify(address, { key: log.verifierKey() })).text).toContain('Its files are NOT whole');

@@ -1,8 +1,8 @@
 import type { LookFigures } from '../../contracts/looks.ts';
-import { isoOf } from '../../kernel/index.ts';
-import type { Database } from '../../platform/index.ts';
+import { isoOf, type Clock } from '../../kernel/index.ts';
+import type { Database, Logger } from '../../platform/index.ts';
 import { newDayCounter } from './days.ts';
-import { countWithoutDetails, listActs } from './looks-store.ts';
+import { countWithoutDetails, deleteActsBefore, listActs } from './looks-store.ts';
 import { findAlerts, LOOK_RULES } from './rules.ts';
 
 const ACTS_MAX = 100_000;
@@ -37,4 +37,15 @@ export async function readFigures(db: Database, { fromMs, toMs, timeZone }: { fr
     rules: LOOK_RULES.map(({ id, threshold, text }) => ({ id, threshold, text })),
     alerts: alerts.slice(0, ALERTS_MAX),
   };
+}
+
+const SWEEP_MS = 3_600_000;
+const DAY_MS = 24 * SWEEP_MS;
+
+/** Deletes lines of figures that are older than their purpose allows, every hour; the residents' looks stay. Returns what stops it. */
+export function keepFigures({ db, clock, logger, retentionDays }: { db: Database; clock: Clock; logger: Logger; retentionDays: () => number }): () => void {
+  const sweep = (): Promise<void> => deleteActsBefore(db, new Date(clock.nowMs() - retentionDays() * DAY_MS));
+  const timer = setInterval(() => void sweep().catch((error: unknown) => logger.warn({ err: error }, 'old figures of looks are not deleted yet')), SWEEP_MS);
+  timer.unref();
+  return () => clearInterval(timer);
 }

@@ -2,10 +2,12 @@ import {
   policySetTextToParts,
   policyToJson,
   preparsePolicySet,
-  preparseSchema,
+  schemaToJson,
   statefulIsAuthorized,
   validate,
+  type ActionConstraint,
   type CedarValueJson,
+  type CheckParseAnswer,
   type DetailedError,
   type EntityJson,
   type TypeAndId,
@@ -21,6 +23,10 @@ export interface Rule {
   readonly text: string;
   /** The file it stands in. */
   readonly file: string;
+}
+
+interface ScopedRule extends Rule {
+  readonly actions: readonly string[] | null;
 }
 
 export interface CedarRequest {
@@ -58,9 +64,29 @@ export function compilePolicy(texts: PolicyTexts): Engine {
   const fault = [...checked.validationErrors, ...checked.validationWarnings][0];
   if (fault !== undefined) throw invalid(fileOf.get(fault.policyId) ?? 'policies', wordsOf([fault.error]));
   const hash = hashOfTexts(texts);
-  // Cedar keeps what was parsed under a name, for the whole thread
-  for (const parsed of [preparsePolicySet(hash, { staticPolicies }), preparseSchema(hash, texts.schema)]) if (parsed.type === 'failure') throw invalid('policies', wordsOf(parsed.errors));
-  return { hash, rules, decide: (request) => decide(hash, request) };
+  const parsed = prepareActions(hash, texts.schema, rules).find(({ type }) => type === 'failure');
+  if (parsed?.type === 'failure') throw invalid('policies', wordsOf(parsed.errors));
+  return { hash, rules: rules.map(({ id, because, effect, text, file }) => ({ id, because, effect, text, file })), decide: (request) => decide(hash, request) };
+}
+
+/**
+ * One set of rules an action, with those that name it or all actions: a question about one action is then weighed against a
+ * few rules and not against all. Cedar keeps what was parsed under a name, for the whole thread.
+ */
+function prepareActions(hash: string, schema: string, rules: readonly ScopedRule[]): CheckParseAnswer[] {
+  const read = schemaToJson(schema);
+  if (read.type === 'failure') return [read];
+  const actions = Object.values(read.json).flatMap(({ actions: named }) => Object.keys(named));
+  return actions.map((action) => preparsePolicySet(setOf(hash, action), { staticPolicies: Object.fromEntries(rules.filter(({ actions: scope }) => scope === null || scope.includes(action)).map(({ id, text }) => [id, text])) }));
+}
+
+const setOf = (hash: string, action: string): string => `${hash}/${action}`;
+
+/** The actions that a rule names in its head; null for all. The schema has no groups of actions. */
+function scopeOf(constraint: ActionConstraint): readonly string[] | null {
+  if (constraint.op === 'All') return null;
+  const named = 'entities' in constraint ? constraint.entities : 'entity' in constraint ? [constraint.entity] : null;
+  return named && named.map((uid) => ('__entity' in uid ? uid.__entity.id : uid.id));
 }
 
 function decide(hash: string, { principal, action, resource, context }: CedarRequest): CedarAnswer {
@@ -70,9 +96,9 @@ function decide(hash: string, { principal, action, resource, context }: CedarReq
     resource,
     context,
     entities: [principal],
-    preparsedPolicySetId: hash,
-    preparsedSchemaName: hash,
-    validateRequest: true,
+    preparsedPolicySetId: setOf(hash, action),
+    // what is asked is built in policy.ts; should it not fit the schema, a rule fails below and nothing is allowed
+    validateRequest: false,
   });
   if (answer.type === 'failure') throw new Error(`the policy cannot be asked about ${action}: ${wordsOf(answer.errors)}`);
   const { decision, diagnostics } = answer.response;
@@ -82,20 +108,20 @@ function decide(hash: string, { principal, action, resource, context }: CedarReq
   return { allowed: decision === 'allow', rules: diagnostics.reason };
 }
 
-function readRules(file: PolicyFile, mayOnlyForbid: boolean): Rule[] {
+function readRules(file: PolicyFile, mayOnlyForbid: boolean): ScopedRule[] {
   const parts = policySetTextToParts(file.text);
   if (parts.type === 'failure') throw invalid(file.name, wordsOf(parts.errors));
   if (parts.policy_templates.length > 0) throw invalid(file.name, 'templates are not used here');
   return parts.policies.map((text) => {
     const parsed = policyToJson(text);
     if (parsed.type === 'failure') throw invalid(file.name, wordsOf(parsed.errors));
-    const { effect, annotations } = parsed.json;
+    const { effect, annotations, action } = parsed.json;
     const id = annotations?.['id'] ?? '';
     const because = annotations?.['because'] ?? '';
     if (!ID.test(id)) throw invalid(file.name, 'each rule needs @id("...") of small letters, digits and hyphens');
     if (because === '') throw invalid(file.name, `the rule ${id} needs @because("...") in plain words`);
     if (mayOnlyForbid && effect !== 'forbid') throw invalid(file.name, `the rule ${id} permits; a city's rules may only forbid`);
-    return { id, because, effect, text, file: file.name };
+    return { id, because, effect, text, file: file.name, actions: scopeOf(action) };
   });
 }
 

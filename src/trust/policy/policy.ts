@@ -1,6 +1,7 @@
 import { DANGEROUS_ACTS, type DangerousAct } from '../../contracts/approval.ts';
 import { ACTIONS, POSITIONS, type Action, type Position, type Principal } from '../../contracts/principal.ts';
-import type { LookVia, PolicyText } from '../../contracts/policy.ts';
+import type { PolicyText } from '../../contracts/policy.ts';
+import type { LookWay } from '../../contracts/trust.ts';
 import { compilePolicy, type CedarAnswer, type CedarRequest, type Engine } from './engine.ts';
 import { readPolicyTexts, type PolicyTexts } from './policy-texts.ts';
 
@@ -13,7 +14,7 @@ export interface LookContext {
   readonly purposeLive: boolean;
   /** A reason was typed. */
   readonly reason: boolean;
-  readonly via: LookVia;
+  readonly via: LookWay;
 }
 
 /** Who may do what. Whatever no rule permits is denied; a rule that forbids wins. */

@@ -1,18 +1,19 @@
 import { findAll, isAmong, type Detector, type Hit } from './detector.ts';
 
-const MAC_WORDS = /\b(?:mac(?:[ _-]?(?:addr(?:ess)?|id))?|bssid|ssid|eui-?48|bluetooth|ble|beacon|wi-?fi|wlan|probe|hw ?addr|hardware address|ethernet|ether|station|handset|smartphone|client|device (?:addr(?:ess)?|id)|device|geräte?(?:adresse)?|gerät)\b/i;
+const MAC_WORDS = /\b(?:mac(?:[ _-]?(?:addr(?:ess)?|id))?|bssid|ssid|eui-?48|bluetooth|ble|beacon|wi-?fi|wlan|probe|hw ?addr|hardware address|ethernet|ether|station|handset|seen|sighted|nearby|neighbou?r|smartphone|client|device (?:addr(?:ess)?|id)|device|geräte?(?:adresse)?|gerät)\b/i;
 const PAYLOAD_WORDS = /\b(?:payload|hex|raw|data|bytes|frm|frame|buffer|crc|hash|commit|version|serial|eui)\b/i;
 
 // IEEE Std 802-2014 §8.1: six octets; neither a ninth-to-twelfth digit nor a seventh group follows, or it is another number
 const PAIRED = /(?<![0-9A-Za-z])(?<!(?<![0-9A-Za-z])[0-9A-Fa-f]{2}[:.-])[0-9A-Fa-f]{2}([:.\- ])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Za-z])(?!\1[0-9A-Fa-f]{2}(?![0-9A-Za-z]))/g;
 const SHORT_PAIRED = /(?<![0-9A-Za-z:.-])(?:[0-9A-Fa-f]{1,2}:){5}[0-9A-Fa-f]{1,2}(?![0-9A-Za-z:])/g;
-const DOTTED = /(?<![0-9A-Za-z.-])[0-9A-Fa-f]{4}([.:-])[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}(?![0-9A-Za-z])(?!\1[0-9A-Fa-f]{4})/g;
+const DOTTED = /(?<![0-9A-Za-z.-])(?<!(?<![0-9A-Za-z])[0-9A-Fa-f]{1,4}:)[0-9A-Fa-f]{4}([.:-])[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}(?![0-9A-Za-z])(?!\1[0-9A-Fa-f])/g;
 const HALVED = /(?<![0-9A-Za-z-])[0-9A-Fa-f]{6}[:.-][0-9A-Fa-f]{6}(?![0-9A-Za-z-])/g;
 const BARE = /(?<![0-9A-Za-z-])(?:0x)?([0-9A-Fa-f]{12})(?![0-9A-Za-z]|-[0-9A-Za-z])/g;
 const EUI64_PAIRED = /(?<![0-9A-Za-z])(?<!(?<![0-9A-Za-z])[0-9A-Fa-f]{2}[:-])[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){6}[0-9A-Fa-f]{2}(?![0-9A-Za-z])(?!\1[0-9A-Fa-f]{2}(?![0-9A-Za-z]))/g;
 const EUI64_BARE = /(?<![0-9A-Za-z-])(?:0x)?[0-9A-Fa-f]{16}(?![0-9A-Za-z-])/g;
 const EUI64_WORDS = /\b(?:dev ?eui|eui-?64|join ?eui|app ?eui|ieee ?addr(?:ess)?|zigbee|extended address)\b/i;
 
+const BRACKETS = /^[\s"'([{<]+|[\s"')\]}>.,;]+$/g;
 const isMixed = (text: string): boolean => /\d/.test(text) && /[A-Fa-f]/.test(text);
 /** Neither nobody's nor everybody's address. */
 const isSomebodys = (text: string): boolean => !/^(?:0+|f+)$/i.test(text.replaceAll(/[^0-9A-Fa-f]/g, ''));
@@ -44,7 +45,7 @@ export const findMacs: Detector = (text, around) => {
       const digits = match[1] as string;
       if (!isSomebodys(digits) || !/\d/.test(digits)) return false;
       if (among(start, end)) return isMixed(digits) || /\b(?:mac|bssid|eui)/i.test(`${text.slice(Math.max(0, start - 16), start)} ${around.keys}`);
-      return isMixed(digits) && match[0].length === text.trim().length && !PAYLOAD_WORDS.test(around.keys.replaceAll(/[_.]/g, ' '));
+      return isMixed(digits) && match[0] === text.replaceAll(BRACKETS, '') && !PAYLOAD_WORDS.test(around.keys.replaceAll(/[_.]/g, ' '));
     }),
     ...findAll('address.eui64', text, EUI64_BARE, (match, start, end) => isSomebodys(match[0]) && isAmong(EUI64_WORDS, text, start, end, around)),
   );

@@ -3,6 +3,8 @@ export interface Hit {
   readonly rule: RuleId;
   readonly start: number;
   readonly end: number;
+  /** Its form alone speaks for it, no word and no country: it gives way to what is better known. */
+  readonly isGuess?: boolean;
 }
 
 /** What surrounds a text and helps to tell a telephone number from a meter reading. */
@@ -11,6 +13,8 @@ export interface Surroundings {
   readonly keys: string;
   /** ISO 3166-1 alpha-2 code of the city's country: whose national forms count without a prefix. */
   readonly country: string;
+  /** The text is the digits of a JSON number. */
+  readonly isNumber?: boolean;
 }
 
 export type Detector = (text: string, around: Surroundings) => Hit[];

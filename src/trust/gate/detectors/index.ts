@@ -35,5 +35,6 @@ function detectPlain(text: string, around: Surroundings): Hit[] {
   if (text.length < 4 || (NOTHING.test(text) && text.length < 12)) return [];
   const hits: Hit[] = [];
   for (const find of DETECTORS) for (const hit of find(text, around)) if (!WEAK.has(hit.rule) || hits.every((other) => hit.start >= other.end || hit.end <= other.start)) hits.push(hit);
-  return withoutOverlap(hits);
+  const known = hits.filter(({ rule, isGuess }) => rule.startsWith('id.') && isGuess !== true);
+  return withoutOverlap(hits.filter((hit) => hit.isGuess !== true || known.every((other) => hit.start >= other.end || hit.end <= other.start)));
 }

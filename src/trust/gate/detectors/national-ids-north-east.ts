@@ -43,7 +43,7 @@ function isKimlik(text: string): boolean {
 export const NORTH_EAST: readonly NationalId[] = [
   { rule: 'id.fi-hetu', country: 'FI', pattern: numbers('\\d{6}[-+A-FU-Ya-fu-y]\\d{3}[0-9A-FHJ-NPR-Ya-fhj-npr-y]'), words: /hetu/i, isRight: (_compact, written) => isHetu(written), isClear: always },
   { rule: 'id.se-pnr', country: 'SE', pattern: numbers('(?:19|20|18)?\\d{6}[-+ ]?\\d{4}'), words: /\b(?:personnummer|samordningsnummer|pnr|personal (?:identity )?number)\b/i, isRight: isPersonnummer, isClear: (written) => /[-+]/.test(written) || written.length === 12 },
-  { rule: 'id.dk-cpr', country: 'DK', pattern: numbers('\\d{6}[- ]?\\d{4}'), words: /\bcpr\b/i, isRight: (text) => isDay(two(text, 0), two(text, 2)) && !isOneDigit(text), isClear: (written) => written.includes('-') },
+  { rule: 'id.dk-cpr', country: 'DK', pattern: numbers('\\d{6}[- ]?\\d{4}'), words: /\bcpr\b/i, isRight: (text) => isDay(two(text, 0), two(text, 2)) && !isOneDigit(text), isClear: (written) => written.includes('-') && weigh(written.replace('-', ''), [4, 3, 2, 7, 6, 5, 4, 3, 2, 1]) % 11 === 0 },
   { rule: 'id.no-fnr', country: 'NO', pattern: numbers('\\d{6}[- ]?\\d{5}'), words: /\b(?:f[øo]dselsnummer|fnr|d-nummer)\b/i, isRight: isFodselsnummer, isClear: always },
   { rule: 'id.ee-lt', country: 'EE', pattern: numbers('[1-8]\\d{10}'), words: /\b(?:isikukood|asmens kodas)\b/i, isRight: isIsikukood, isClear: always },
   { rule: 'id.lv-pk', country: 'LV', pattern: numbers('(?:\\d{6}|32\\d{4})-\\d{5}'), words: /\bpersonas kods\b/i, isRight: (text) => text.startsWith('32') || (isDay(two(text, 0), two(text, 2)) && (1101 - weigh(text, [1, 6, 3, 7, 9, 10, 5, 8, 4, 2])) % 11 === Number(text[10])), isClear: always },

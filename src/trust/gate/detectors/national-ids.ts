@@ -12,8 +12,8 @@ export interface NationalId {
 }
 
 const EDGE = '(?<![\\w.,+-])';
-const END = '(?!\\w|[.,-]\\d)';
-export const numbers = (body: string, flags = 'g'): RegExp => new RegExp(`${EDGE}${body}${END}`, flags);
+const END = '(?!\\w|[.,]\\d|-\\w)';
+export const numbers = (body: string, flags = 'g'): RegExp => new RegExp(`${EDGE}(?:${body})${END}`, flags);
 const always = (): boolean => true;
 
 /** ISO/IEC 7064 MOD 11,10 over all digits. */
@@ -81,7 +81,9 @@ const isDni = (text: string): boolean => text[8] === DNI_LETTERS[Number(text.sli
 const isNie = (text: string): boolean => text[8] === DNI_LETTERS[Number(`${'XYZ'.indexOf(text[0] as string)}${text.slice(1, 8)}`) % 23];
 
 export const WEST: readonly NationalId[] = [
-  { rule: 'id.nl-bsn', country: 'NL', pattern: numbers('\\d{4}[. ]?\\d{2}[. ]?\\d{3}|(?<![\\w.,+-])\\d{3}[. -]\\d{3}[. -]\\d{3}|(?<![\\w.,+-])\\d{8}'), words: /\b(?:bsn|burgerservicenummer|sofi(?:nummer)?|citizen service)\b/i, isRight: (text) => weigh(text.padStart(9, '0'), [9, 8, 7, 6, 5, 4, 3, 2, -1]) % 11 === 0 && !isOneDigit(text) },
+  { rule: 'id.nl-bsn', country: 'NL', pattern: numbers('\\d{4}[. ]?\\d{2}[. ]?\\d{3}|\\d{3}[. -]\\d{3}[. -]\\d{3}'), words: /\b(?:bsn|burgerservicenummer|sofi(?:nummer)?|citizen service)\b/i, isRight: (text) => weigh(text.padStart(9, '0'), [9, 8, 7, 6, 5, 4, 3, 2, -1]) % 11 === 0 && !isOneDigit(text) },
+  // eight digits, with the leading zero left out, are too few to stand for themselves
+  { rule: 'id.nl-bsn', country: '', pattern: numbers('\\d{8}'), words: /\b(?:bsn|burgerservicenummer|sofi(?:nummer)?)\b/i, isRight: (text) => weigh(text.padStart(9, '0'), [9, 8, 7, 6, 5, 4, 3, 2, -1]) % 11 === 0 && !isOneDigit(text) },
   { rule: 'id.be-rrn', country: 'BE', pattern: numbers('\\d{2}[. ]?\\d{2}[. ]?\\d{2}[- ]?\\d{3}[. ]?\\d{2}'), words: /\b(?:rijksregister\w*|registre national|nn|rrn|insz|niss|national register)\b/i, isRight: isRrn, isClear: always },
   { rule: 'id.de-steuer', country: 'DE', pattern: numbers('[1-9]\\d[ ]?\\d{3}[ ]?\\d{3}[ ]?\\d{3}'), words: /\b(?:steuer\w*|idnr|tin|tax ?(?:id|number|identification)\w*|identifikationsnummer)\b/i, isRight: isSteuerId },
   { rule: 'id.de-rvnr', country: 'DE', pattern: numbers('\\d{2}[ ]?\\d{6}[ ]?[A-Za-z][ ]?\\d{3}'), words: /\b(?:rente\w*|sozialversicherung\w*|rvnr|svnr|versicherungsnummer|social security)\b/i, isRight: (text) => isRvnr(text.toUpperCase()), isClear: always },
@@ -94,7 +96,7 @@ export const WEST: readonly NationalId[] = [
   { rule: 'id.at-svnr', country: 'AT', pattern: numbers('[1-9]\\d{3}[ /-]?\\d{6}'), words: /\b(?:svnr|sv-nr|sozialversicherung\w*|versicherungsnummer|e-?card)\b/i, isRight: (text) => Number(text.slice(6, 8)) <= 15 && Number(text.slice(4, 6)) <= 31 && weigh(text, [3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11 === Number(text[3]), isClear: (written) => /^\d{4}[ -]/.test(written) },
   { rule: 'id.ch-ahv', country: 'CH', pattern: numbers('756[. ]?\\d{4}[. ]?\\d{4}[. ]?\\d{2}'), words: /\b(?:ahv|avs|oasi)\b/i, isRight: (text) => (weigh(text, [1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]) % 10) === 0, isClear: always },
   { rule: 'id.uk-nino', country: 'GB', pattern: numbers('(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ -]?\\d{2}[ -]?\\d{2}[ -]?\\d{2}[ -]?[A-D]', 'gi'), words: /\b(?:nino|national insurance)\b/i, isRight: always, isClear: always },
-  { rule: 'id.uk-nhs', country: 'GB', pattern: numbers('\\d{3}[ -]?\\d{3}[ -]?\\d{4}'), words: /\bnhs\b/i, isRight: (text) => !isOneDigit(text) && (11 - (weigh(text, [10, 9, 8, 7, 6, 5, 4, 3, 2]) % 11)) % 11 === Number(text[9]), isClear: (written) => / /.test(written) },
+  { rule: 'id.uk-nhs', country: 'GB', pattern: numbers('(?<!\\d[ -])\\d{3}[ -]?\\d{3}[ -]?\\d{4}'), words: /\bnhs\b/i, isRight: (text) => !isOneDigit(text) && (11 - (weigh(text, [10, 9, 8, 7, 6, 5, 4, 3, 2]) % 11)) % 11 === Number(text[9]), isClear: (written) => /^\d{3} \d{3} \d{4}$/.test(written) },
   { rule: 'id.ie-pps', country: 'IE', pattern: numbers('\\d{7}[A-W][A-IW]?', 'gi'), words: /\b(?:ppsn?|personal public service)\b/i, isRight: isPps },
   { rule: 'id.us-ssn', country: 'US', pattern: numbers('(?!000|666|9)\\d{3}([- .]?)(?!00)\\d{2}\\1(?!0000)\\d{4}'), words: /\b(?:ssn|social security|soc ?sec)\b/i, isRight: (text) => !isOneDigit(text) && !['123456789', '987654321', '078051120', '219099999'].includes(text), isClear: (written) => /^\d{3}[-]\d\d[-]/.test(written) },
 ];
@@ -105,16 +107,13 @@ function isPps(text: string): boolean {
   return 'WABCDEFGHIJKLMNOPQRSTUV'[sum % 23] === (text[7] as string).toUpperCase();
 }
 
-/** The detector of a list of numbers. */
+/** The detector of a list of numbers. Of digits that are a JSON number a word must say what they are: meters and clocks have them too. */
 export const detectorOf =
   (ids: readonly NationalId[]): Detector =>
   (text, around) =>
     /\d/.test(text) && text.length >= 8
-      ? ids.flatMap(({ rule, country, pattern, words, isRight, isClear = () => false }) =>
-          findAll(rule, text, pattern, (match, start, end) => {
-            const compact = match[0].replaceAll(/[ ./-]/g, '');
-            if (!isRight(compact, match[0])) return false;
-            return isClear(match[0]) || country === around.country || isAmong(words, text, start, end, around);
-          }),
-        )
+      ? ids.flatMap(({ rule, country, pattern, words, isRight, isClear = () => false }) => {
+          const isKnown = (start: number, end: number): boolean => (country === around.country && around.isNumber !== true) || isAmong(words, text, start, end, around);
+          return findAll(rule, text, pattern, (match, start, end) => isRight(match[0].replaceAll(/[ ./-]/g, ''), match[0]) && ((isClear(match[0]) && around.isNumber !== true) || isKnown(start, end))).map((hit) => ({ ...hit, isGuess: !isKnown(hit.start, hit.end) }));
+        })
       : [];

@@ -48,7 +48,7 @@ const ISSUERS: readonly (readonly [RegExp, readonly number[]])[] = [
   [/^220[0-4]/, [16, 19]],
 ];
 const MAESTRO = /^(?:50|5[6-9]|6[0-9])/;
-const CARD = /(?<![\w.+-])(?<!\d[.,])(?:\d[ \u00a0-]?){12,18}\d(?![\w]|[.,-]\d)/g;
+const CARD = /(?<![\w.+-])(?<![A-Za-z]{2}\d\d(?:[ -]\d{4}){0,4}[ -])(?<!\d[.,])(?:\d[ \u00a0-]?){12,18}\d(?![\w]|[.,-]\d)/g;
 
 /** Whether digits alone, from 13 to 19 of them, are those of a payment card. */
 export const isCard = (digits: string, named = false): boolean => {

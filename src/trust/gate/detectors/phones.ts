@@ -5,7 +5,7 @@ const PHONE_WORDS = /\b(?:tel(?:e(?:phone|fon|foon|fono|fone))?|phone|call(?:ed)
 /** These count in a sentence, not as the name of a field: serial numbers have it too. */
 const SAID_WORDS = /\b(?:nummer|number|num[ée]ro|n[úu]mero|contact|reach|signal)\b/i;
 const NO_PHONE_WORDS = /\b(?:lat(?:itude)?|lon(?:gitude)?|coord\w*|meter ?reading|z[äa]hlerstand|energy|serial|timestamp|epoch|isbn|order|invoice|bestellnummer|rechnung|case|version|firmware|serien?nummer|register|imei|imsi|iccid|card|konto|iban|id|kwh|bsn|pesel|steuer\w*|nhs)\b[\s\w.#:=]{0,12}$/i;
-const CANDIDATE = /(?<![\w.,+/:-])(?:\+|\(\+|\(?00)?\(?\d(?:[\d()\u00a0 ./-]|\u2010|\u2011|\u2013){5,22}\d(?![\w]|[.,:/-]\d)/g;
+const CANDIDATE = /(?<![\w.,+/:-])(?<!\d[ \u00a0])(?:\+|\(\+|\(?00)?\(?\d(?:[\d()\u00a0 ./-]|\u2010|\u2011|\u2013){5,22}\d(?![\w]|[.,:/-]\d)/g;
 /** Whose national forms are tried when the words around say that it is a telephone number. */
 const FAMILIAR: readonly CountryCode[] = ['DE', 'US', 'GB', 'NL', 'BE', 'FR', 'AT', 'CH', 'IT', 'ES', 'PL', 'SE', 'DK', 'FI', 'NO', 'PT', 'IE', 'CZ', 'TR', 'IL', 'IN', 'CA', 'BR', 'AU'];
 
@@ -15,12 +15,18 @@ function isValid(text: string, country?: CountryCode): boolean {
 
 const isSaid: (text: string, start: number, end: number, around: Surroundings) => boolean = (text, start, end, around) => isAmong(PHONE_WORDS, text, start, end, around) || isAmong(SAID_WORDS, text, start, end, { ...around, keys: '' });
 
+/** Numbers that are parsed in one text; a text of more is too large to be looked through. */
+const PARSED_MAX = 400;
+
 const DATE = /^(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})/;
 
 /** International form anywhere; national forms where words say so, or grouped the way the city's country groups them (ITU-T E.123). */
 export const findPhones: Detector = (text, around) => {
   const home = isSupportedCountry(around.country) ? around.country : 'DE';
-  return findAll('phone', text, CANDIDATE, (match, start, end) => {
+  let parsed = 0;
+  const hits = findAll('phone', text, CANDIDATE, (match, start, end) => {
+    if (parsed >= PARSED_MAX) return true;
+    parsed += 1;
     const raw = match[0];
     const digits = digitsOf(raw);
     if (digits.length < 7 || digits.length > 17 || /\.\d{5,}/.test(raw) || /\d\.\d{4,}.*[-+ ]\d+\.\d/.test(raw)) return false;
@@ -30,7 +36,8 @@ export const findPhones: Detector = (text, around) => {
     if (isSaid(text, start, end, around)) return [home, ...FAMILIAR].some((country) => isValid(raw, country));
     if (/^\(\d{3}\) ?\d{3}[-. ]\d{4}$/.test(raw) || /^\d{3}([-.])\d{3}\1\d{4}$/.test(raw)) return isValid(raw, 'US') || isValid(raw, home);
     // the trunk prefix and at least one gap; a number without a gap may be a meter's
-    const isGrouped = /^\(?0\d{1,5}\)?[ /.-]/.test(raw) && !/^0+[.]\d/.test(raw) && digits.length >= 9;
+    const isGrouped = /^\(?0\d{1,5}\)?[ /.-]/.test(raw) && !/^0+[.]\d/.test(raw) && !/\..*-|-.*\./.test(raw) && digits.length >= 9;
     return isGrouped && [home, 'GB' as const, 'FR' as const, 'NL' as const, 'IL' as const].some((country) => isValid(raw, country));
   });
+  return parsed < PARSED_MAX ? hits : [{ rule: 'limit.size', start: 0, end: text.length }];
 };

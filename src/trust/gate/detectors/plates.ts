@@ -28,7 +28,7 @@ const SHAPES: readonly Shape[] = [
     countries: ['DE'],
     pattern: shape('([A-ZÄÖÜ]{1,3})([- :•]{0,2})([A-ZÄÖÜ]{1,2})[- ]?([1-9]\\d{0,3})[ ]?[EH]?'),
     accept: (match) => match[0].replaceAll(/[^A-ZÄÖÜ\d]/g, '').replace(/[EH]$/, '').length <= 8 && !UNITS.test(match[1] as string),
-    isClear: (match) => match[2] !== '' && DE_DISTRICTS.has(match[1] as string) && !UNITS.test(match[3] as string) && (match[2]?.includes('-') === true || (match[4] as string).length > 1),
+    isClear: (match) => match[2] !== '' && DE_DISTRICTS.has(match[1] as string) && (match[2]?.includes('-') === true || (!UNITS.test(match[3] as string) && (match[4] as string).length > 1)),
   },
   // GB: present style, then prefix, suffix and Northern Ireland styles (DVLA INF104)
   { countries: ['GB'], pattern: shape('([A-HJ-PR-Y][A-HJ-PR-Y]\\d{2})([- ]?)([A-HJ-PR-Z]{3})'), isClear: (match) => match[2] !== '' && !UNITS.test(match[3] as string) },

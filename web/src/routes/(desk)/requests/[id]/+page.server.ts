@@ -1,6 +1,7 @@
 import type { Contact, RequestDetail, RequestWords } from '#contracts/request.ts';
 import type { PurposeRegister } from '#contracts/trust.ts';
 import { call, type Problem } from '#lib/api/client.ts';
+import { lookPurposes } from '#lib/desk/purposes.ts';
 import { read } from '#lib/trust/read.ts';
 import { fail } from '@sveltejs/kit';
 import type { Actions, PageServerLoad } from './$types';
@@ -9,7 +10,7 @@ export const load: PageServerLoad = async ({ fetch, params, setHeaders }) => {
   setHeaders({ 'cache-control': 'no-store' });
   const id = encodeURIComponent(params.id);
   const [request, register] = await Promise.all([read<RequestDetail>(fetch, `/api/requests/${id}`), read<PurposeRegister>(fetch, '/api/purposes')]);
-  return { request, purposes: register.purposes.filter((purpose) => purpose.personal_data).map(({ id: purpose, title }) => ({ id: purpose, title })) };
+  return { request, purposes: lookPurposes(register) };
 };
 
 const textOf = (form: FormData, name: string): string => {

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { Approval } from '../../contracts/approval.ts';
+import { ErasureProposal, ErasureReceipt, ErasureRequest, KeyState, LegalHold, RotationProposal } from '../../contracts/keys.ts';
+import { ok, Refused, unwrap } from '../../kernel/index.ts';
+import type { DatabaseHandle, Http } from '../../platform/index.ts';
+import type { Approvals } from '../approvals/approvals.ts';
+import type { BrokerClient } from './broker-client.ts';
+import { countByVersion } from './case-store.ts';
+import type { Cases } from './cases.ts';
+import type { Roots } from './rotation.ts';
+
+const CaseParams = z.object({ caseId: z.string().min(1).max(100) });
+const ROOT = 'root key';
+
+export interface KeyRoutesDeps {
+  readonly handle: DatabaseHandle;
+  readonly approvals: Approvals;
+  readonly cases: Cases;
+  readonly broker: BrokerClient;
+  readonly roots: Roots;
+  readonly windowDays: number;
+}
+
+/** How the keys lie; rotation of the root key and erasure of a case, which take two people each; legal holds. */
+export function registerKeyRoutes(http: Http, { handle, approvals, cases, broker, roots, windowDays }: KeyRoutesDeps): void {
+  approvals.on('key.rotate', async () => {
+    const { version, rewrapped, destroyed } = await roots.rotate();
+    return ok({ version, rewrapped, destroyed: [...destroyed] });
+  });
+
+  http.get('/api/keys', { config: { action: 'audit.read' }, schema: { response: { 200: KeyState } } }, async () => {
+    const [{ protection, openings, roots: held }, used] = [await broker.refresh(), await countByVersion(handle.db)];
+    return { protection, versions: held.map(({ version }) => ({ version, cases: used.get(version) ?? 0 })), openings, looks: cases.count(), windowDays };
+  });
+
+  http.post('/api/keys/rotations/proposals', { config: { action: 'approvals.decide' }, schema: { body: RotationProposal, response: { 201: Approval } } }, async (request, reply) => {
+    const from = Math.max(...broker.state().roots.map(({ version }) => version));
+    return reply.code(201).send(unwrap(await approvals.propose(request.principal, 'key.rotate', ROOT, { from }, request.body.reason)));
+  });
+
+  http.post('/api/keys/erasures/proposals', { config: { action: 'approvals.decide' }, schema: { body: ErasureProposal, response: { 201: Approval } } }, async (request, reply) => {
+    const { caseId, reason } = request.body;
+    unwrap(await cases.mayShred(caseId));
+    return reply.code(201).send(unwrap(await approvals.propose(request.principal, 'case.shred', caseId, { caseId }, reason)));
+  });
+
+  // The receipt is given once, to who asked for the erasure, to be handed to the resident.
+  http.post('/api/keys/erasures', { config: { action: 'approvals.decide' }, schema: { body: ErasureRequest, response: { 200: ErasureReceipt } } }, async (request, reply) => {
+    const { approval } = request.body;
+    const proposal = await approvals.get(approval);
+    if (proposal === undefined || proposal.act !== 'case.shred' || proposal.proposer.pseudonym !== request.principal.pseudonym) throw new Refused({ code: 'http.not-found', detail: 'You have proposed no such erasure.', field: 'approval' });
+    const caseId = proposal.subject;
+    // the approval counts as used only if the case was erased
+    const { receipt } = await handle.db.transaction().execute(async (trx) => {
+      unwrap(await approvals.spend(trx, approval, 'case.shred', caseId, { caseId }));
+      return unwrap(await cases.shred(caseId));
+    });
+    reply.header('cache-control', 'no-store').header('content-disposition', `attachment; filename="erasure-${String(receipt.index)}.json"`);
+    return receipt;
+  });
+
+  http.put('/api/keys/holds/:caseId', { config: { action: 'audit.read' }, schema: { params: CaseParams, body: LegalHold } }, async (request, reply) => {
+    unwrap(await cases.hold(request.params.caseId, { reason: request.body.reason, placedBy: request.principal.pseudonym }));
+    return reply.code(204).send();
+  });
+  http.delete('/api/keys/holds/:caseId', { config: { action: 'audit.read' }, schema: { params: CaseParams } }, async (request, reply) => {
+    unwrap(await cases.hold(request.params.caseId, null));
+    return reply.code(204).send();
+  });
+}
