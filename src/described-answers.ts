@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { ApprovalList } from './contracts/approval.ts';
 import { City } from './contracts/common.ts';
 import { Device, DeviceList } from './contracts/device.ts';
 import { LatestReadings } from './contracts/history.ts';
 import { IncidentDetail, IncidentPage, Playbooks, Queue } from './contracts/incident.ts';
 import { Feeds, Places, Readings } from './contracts/place.ts';
+import { PolicyDecisions, PolicyText, PolicyVersions } from './contracts/policy.ts';
 import { AccountFactors, Invitation, Person, Session, SessionSummary, SignInMethods, StepUpWays } from './contracts/session.ts';
 import { GateCounts, LogStatus, PurposeDesk, PurposeDetail, PurposeRegister, PurposeUse, RegisterVersions } from './contracts/trust.ts';
 import { Rules, Warnings } from './contracts/warning.ts';
@@ -28,6 +30,10 @@ export const ANSWERS: Readonly<Record<string, z.ZodType>> = {
   '/api/purposes/desk': PurposeDesk,
   '/api/purposes/:id': PurposeDetail,
   '/api/gate': GateCounts,
+  '/api/policy': PolicyText,
+  '/api/policy/versions': PolicyVersions,
+  '/api/policy/decisions': PolicyDecisions,
+  '/api/approvals': ApprovalList,
   '/api/log': LogStatus,
   '/api/devices': DeviceList,
   '/api/devices/:id': Device,

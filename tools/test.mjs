@@ -38,10 +38,12 @@ if (wants('check')) {
 const missing = [
   { part: 'browser', file: CHROMIUM, package: 'chromium' },
   { part: 'system', file: '/usr/sbin/ip', package: 'iproute2' },
+  { part: 'unit', file: '/usr/bin/softhsm2-util', package: 'softhsm2' },
+  { part: 'unit', file: '/usr/bin/pkcs11-tool', package: 'opensc' },
 ].filter(({ part, file }) => wants(part) && !existsSync(file) && !existsSync(file.replace('/usr', '')));
 if (missing.length > 0 && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
   const packages = missing.map((each) => each.package);
-  say(`installing ${packages.join(', ')} for the ${missing.map(({ part }) => part).join(' and ')} tests`);
+  say(`installing ${packages.join(', ')} for the ${[...new Set(missing.map(({ part }) => part))].join(' and ')} tests`);
   const environment = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
   await run('apt-get', ['update', '-qq'], environment);
   await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], environment);

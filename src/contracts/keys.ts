@@ -12,7 +12,7 @@ export const KeyState = z.object({
   versions: z.array(z.object({ version: z.number().int(), cases: z.number().int().describe('Cases whose keys it wraps') })),
   /** Openings in the broker's own journal. */
   openings: z.number().int(),
-  /** Looks in the log; those that opened nothing (refused or cut off after the leaf) make it larger than `openings`. */
+  /** Looks in the log; those that opened nothing (cut off after the leaf, or telling of a sealed look) make it larger than `openings`. */
   looks: z.number().int(),
   windowDays: z.number().int().describe('Days that copies of the key store are kept'),
 });

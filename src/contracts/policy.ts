@@ -38,7 +38,11 @@ export const PolicyText = z.object({
 });
 export type PolicyText = z.infer<typeof PolicyText>;
 
-/** One line of the record of decisions: the same decision within one second is one line with a count. */
+/** GET /api/policy/versions: newest first. */
+export const PolicyVersions = z.object({ versions: z.array(z.object({ hash: z.string(), since: Instant, leaf: z.number().int().describe('Leaf of the log that says so') })) });
+export type PolicyVersions = z.infer<typeof PolicyVersions>;
+
+/** One line of the record of decisions: the same decision within half a second is one line with a count. */
 export const PolicyDecision = z.object({
   id: z.number().int(),
   at: Instant,

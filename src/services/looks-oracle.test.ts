@@ -9,7 +9,6 @@ const ACTIONS = Number(process.env['LOOK_ACTIONS'] ?? 400);
 const STAFF = 200;
 const REPORTS = 60;
 const AT_ONCE = 8;
-const SHOWN_WITHIN_MS = 5_000;
 
 interface Known extends PortalReceipt {
   readonly at: string;
@@ -123,8 +122,9 @@ test(`${ACTIONS} acts of ${STAFF} staff: each resident sees each look at the own
     for (const { report, fields } of opens) expected.get(report)?.push({ reason, fields: fields.join(), staff: who });
     const [first] = opens;
     if (first === undefined) return;
+    // the first page that the resident reads after the answer has it
     const answered = performance.now();
-    while (!(await looksOf(first.report)).some((look) => splitReason(look.reason).sentence === reason)) if (performance.now() - answered > SHOWN_WITHIN_MS) throw new Error(`the resident does not see act ${n}`);
+    expect((await looksOf(first.report)).some((look) => splitReason(look.reason).sentence === reason), `the resident does not see act ${n}`).toBe(true);
     slowest_ms = Math.max(slowest_ms, performance.now() - answered);
   };
   for (let n = 0; n < ACTIONS; n += AT_ONCE) await Promise.all(Array.from({ length: Math.min(AT_ONCE, ACTIONS - n) }, (_, at) => act(n + at)));
@@ -149,6 +149,5 @@ test(`${ACTIONS} acts of ${STAFF} staff: each resident sees each look at the own
   expect(total).toBeGreaterThan(ACTIONS / 2);
   // one pseudonym a person, and one person a pseudonym
   expect([...pseudonyms.values()].filter(({ size }) => size !== 1)).toEqual([]);
-  expect(slowest_ms).toBeLessThan(SHOWN_WITHIN_MS);
   console.info(`${ACTIONS} acts left ${total} looks; the slowest was on the resident's page ${Math.round(slowest_ms)} ms after the answer`);
 }, 3_600_000);

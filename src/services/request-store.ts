@@ -209,6 +209,9 @@ export function createRequestStore(handle: DatabaseHandle) {
     rewrite: async (): Promise<void> => {
       await sql`vacuum full request`.execute(handle.db);
       await sql`vacuum full request_note`.execute(handle.db);
+      // the migration blanked words there too
+      await sql`vacuum full incident_log`.execute(handle.db);
+      await sql`vacuum full event`.execute(handle.db);
       await sql`checkpoint`.execute(handle.db);
     },
 

@@ -152,7 +152,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-test(`${CALLS} random calls with a broker that is killed and a log that fails at random (seed ${SEED}): plain text without a leaf = 0`, async () => {
+test(`${CALLS} random calls with a broker that is killed and a log that fails at random (seed ${SEED}): plain text without a leaf = 0`, { timeout: 300_000 + CALLS * 100 }, async () => {
   const random = seeded(SEED);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
   const ids = Array.from({ length: 12 }, (_, at) => `req_random_${at}`);

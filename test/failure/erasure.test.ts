@@ -70,7 +70,7 @@ function filesWith(place: string, values: readonly Buffer[]): string[] {
       const content = readIfThere(file);
       for (let at = 0; at + WINDOW_BYTES <= content.length; at += 1) {
         if (begins[(content[at] as number) * 256 + (content[at + 1] as number)] === 0) continue;
-        if (raw.has(content.latin1Slice(at, at + WINDOW_BYTES)) || hex.has(content.latin1Slice(at, at + 2 * WINDOW_BYTES))) return true;
+        if (raw.has(content.toString('latin1', at, at + WINDOW_BYTES)) || hex.has(content.toString('latin1', at, at + 2 * WINDOW_BYTES))) return true;
       }
       return false;
     });

@@ -93,8 +93,8 @@ interface Route {
   action: Action;
 }
 const routes = async (): Promise<Route[]> => ((await city.call('GET', '/api/policy')).json as { routes: Route[] }).routes;
+/** An address of the route that leads to nothing: what is allowed is asked too, and must change nothing. */
 const addressOf = (route: string): string => route.replace(/:\w+(\([^)]*\))?/g, 'x').replace('*', 'x');
-// the rules of SensorThings answer in the error shape of the standard, which names no code
 const isDenied = (answer: { status: number; code: string; detail: string }, action: Action): boolean =>
   answer.code === 'auth.required' || (answer.code === 'auth.forbidden' && answer.detail === `Your position does not include ${action}.`);
 
@@ -108,9 +108,9 @@ test('every address of the running city answers every position as the written ta
     const cells = MAY[action].split(' ');
     for (const [column, position] of who.entries()) {
       const mayNot = cells[column] === '.';
-      // what is allowed and changes something is not tried with an address that could be real
       const token = position === undefined ? undefined : city.token(position);
       const answer = await ask(method, addressOf(route), token);
+      // these answer in the error shapes of their standards, which name no code
       const shape = route.startsWith('/v1.1') || route.startsWith('/v2.0') || route.startsWith('/georeport');
       const got = shape ? answer.status === 401 || (answer.status === 403 && mayNot) : isDenied(answer, action);
       if (mayNot) denied += 1;
@@ -192,4 +192,34 @@ test('a person who is disabled, loses the position or the session loses the open
   expect((await city.call('GET', '/api/incidents', { headers: { cookie: disabled.cookie } })).status).toBe(401);
   expect((await city.call('GET', '/api/incidents', { headers: { cookie: demoted.cookie } })).status).toBe(403);
   streams[3]?.cut();
+});
+
+test('one person alone, the same one twice, a token, another position, a disabled second and a second time get 403 or 401; another person\'s word does it', async () => {
+  const [ada, ben, cem, dora] = [await newPerson('Ada Alder', 'administrator'), await newPerson('Ben Birch', 'data_protection_officer'), await newPerson('Cem Cedar', 'administrator'), await newPerson('Dora Dogwood', 'operator')];
+  const post = async (path: string, who: { cookie?: string; token?: string; site?: string }, body?: unknown): Promise<string> => {
+    const headers = { ...(who.cookie === undefined ? {} : { cookie: who.cookie }), 'sec-fetch-site': who.site ?? 'same-origin' };
+    const answer = await city.call('POST', path, { headers, ...(who.token === undefined ? {} : { token: who.token }), ...(body === undefined ? {} : { body }) });
+    return answer.status < 300 ? `${answer.status} ${answer.json.id as string}` : `${answer.status} ${answer.json.code as string}`;
+  };
+  const change = { set: [], end: ['service-requests'], from_file: false, reason: 'The office has moved to the district.' };
+  expect(await post('/api/purposes/proposals', { token: city.token('administrator') }, change)).toBe('403 auth.forbidden');
+  expect(await post('/api/purposes/proposals', dora, change)).toBe('403 auth.forbidden');
+  const [status, id] = (await post('/api/purposes/proposals', ada, change)).split(' ') as [string, string];
+  expect(status).toBe('200');
+  const approve = (who: { cookie?: string; token?: string; site?: string }): Promise<string> => post(`/api/approvals/${id}/approve`, who);
+  const live = async (): Promise<boolean> => ((await city.call('GET', '/api/purposes')).json.purposes as { id: string; live: boolean }[]).find((purpose) => purpose.id === change.end[0])?.live === true;
+  expect(await approve({})).toBe('401 auth.required');
+  expect(await approve(ada)).toBe('403 approval.same-person');
+  expect(await approve(dora)).toBe('403 auth.forbidden');
+  expect(await approve({ token: city.token('administrator') })).toBe('403 auth.forbidden');
+  expect(await approve({ cookie: ben.cookie, site: 'cross-site' })).toBe('403 auth.cross-site');
+  await database.query('update person set disabled_at = now() where id = $1', [cem.id]);
+  expect(await approve(cem)).toBe('401 auth.invalid');
+  expect(await live()).toBe(true);
+  expect(await approve(ben)).toBe(`200 ${id}`);
+  expect(await live()).toBe(false);
+  expect(await approve(ben)).toBe('403 approval.spent');
+  await expect
+    .poll(async () => ((await city.call('GET', '/api/policy/decisions?action=act.approve', { token: city.token('auditor') })).json.decisions as { resource: string; allowed: boolean }[]).map(({ resource, allowed }) => `${resource} ${allowed}`).sort(), PATIENCE)
+    .toEqual(['purpose.change false', 'purpose.change false', 'purpose.change true']);
 });

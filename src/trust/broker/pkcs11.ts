@@ -22,7 +22,8 @@ export function wrapForToken(token: Token, key: Uint8Array): Buffer {
 
 /** Throws when module, token, PIN or key are not right. */
 export function unwrapByToken(token: Token, wrapped: Uint8Array): Buffer {
-  return call(token, ['--login', '--decrypt', '--mechanism', 'RSA-PKCS-OAEP', '--hash-algorithm', 'SHA-1', '--mgf', 'MGF1-SHA1', '--label', token.keyLabel, '--input-file', '/dev/stdin', '--output-file', '/dev/stdout'], wrapped);
+  // without file names it reads and writes its standard streams; these are sockets, which cannot be opened as /dev/stdin
+  return call(token, ['--login', '--decrypt', '--mechanism', 'RSA-PKCS-OAEP', '--hash-algorithm', 'SHA-1', '--mgf', 'MGF1-SHA1', '--label', token.keyLabel], wrapped);
 }
 
 function call(token: Token, args: readonly string[], input?: Uint8Array): Buffer {

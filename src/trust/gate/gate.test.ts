@@ -72,13 +72,14 @@ test('whatever is not registered is refused: other types, other terms, other len
 test('samples of real devices and of standards pass, but for those that carry data about persons', ({ skip }) => {
   const folder = new URL('../../../../shared/data/', import.meta.url);
   if (!existsSync(folder)) skip('the samples of devices and standards are not here');
-  const linesOf = (name: string): any[] => readFileSync(new URL(name, folder), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as unknown);
-  const uplinks = linesOf('lorawan/uplink-vectors.ndjson').filter(({ kind }) => kind === 'decode').map(({ expected }) => expected.data ?? expected);
-  const trips = JSON.parse(readFileSync(new URL('gtfs/rt/ct-trip-updates.pb.json', folder), 'utf8')).entity as unknown[];
-  const stations = ['station_information', 'station_status'].flatMap((name) => JSON.parse(readFileSync(new URL(`gbfs/v2.3/${name}.json`, folder), 'utf8')).data.stations as unknown[]);
+  const text = (name: string): string => readFileSync(new URL(name, folder), 'utf8');
+  const linesOf = <T>(name: string): T[] => text(name).trim().split('\n').map((line) => JSON.parse(line) as T);
+  const uplinks = linesOf<{ kind: string; expected: { data?: unknown } }>('lorawan/uplink-vectors.ndjson').filter(({ kind }) => kind === 'decode').map(({ expected }) => expected.data ?? expected);
+  const trips = (JSON.parse(text('gtfs/rt/ct-trip-updates.pb.json')) as { entity: unknown[] }).entity;
+  const stations = ['station_information', 'station_status'].flatMap((name) => (JSON.parse(text(`gbfs/v2.3/${name}.json`)) as { data: { stations: unknown[] } }).data.stations);
   const refused = [...uplinks, ...trips, ...stations].filter((sample) => judge(JSON.stringify(sample), 'DE').refused);
   expect(refused).toEqual([]);
-  const plates = linesOf('fiware/gate-personal-or-borderline.ndjson').filter(({ model }) => model === 'AnprFlowObserved');
+  const plates = linesOf<{ model: string; doc: unknown }>('fiware/gate-personal-or-borderline.ndjson').filter(({ model }) => model === 'AnprFlowObserved');
   expect(plates.length).toBeGreaterThan(0);
   for (const { doc } of plates) expect(judge(JSON.stringify(doc), 'DE').rules).toContain('person.key');
 });

@@ -194,7 +194,7 @@ const SET_BACK = 'The key broker has seen more of the log than there is: log or 
 /** Denials that say that the log is not what it was, by what the city can do. What else the broker denies is a fault of the city. */
 const DENIALS: Partial<Record<Denial, string>> = {
   'log-older': SET_BACK,
-  'log-forked': 'The log is not a continuation of the one that the key broker saw, so nothing was shown. Put back the log that belongs to it.',
+  'log-forked': 'The log is not a continuation of the one that the key broker saw, so nothing was shown. Put back the log that belongs to it, or begin a new log (clerestory log restart).',
   'log-unknown': 'The key broker serves another log, so nothing was shown.',
   'leaf-spent': SET_BACK,
   'leaf-not-in-log': 'The look does not stand in the log where it should, so nothing was shown. Check the log (clerestory verify log).',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Approval } from '../../contracts/approval.ts';
 import { ErasureProposal, ErasureReceipt, ErasureRequest, KeyState, LegalHold, RotationProposal } from '../../contracts/keys.ts';
+import type { Principal } from '../../contracts/principal.ts';
 import { ok, Refused, unwrap } from '../../kernel/index.ts';
 import type { DatabaseHandle, Http } from '../../platform/index.ts';
 import type { Approvals } from '../approvals/approvals.ts';
@@ -30,7 +31,8 @@ export function registerKeyRoutes(http: Http, { handle, approvals, cases, broker
 
   http.get('/api/keys', { config: { action: 'audit.read' }, schema: { response: { 200: KeyState } } }, async () => {
     const [{ protection, openings, roots: held }, used] = [await broker.refresh(), await countByVersion(handle.db)];
-    return { protection, versions: held.map(({ version }) => ({ version, cases: used.get(version) ?? 0 })), openings, looks: cases.count(), windowDays };
+    const closed = (await cases.listSealed()).filter(({ revealed }) => !revealed).length; // these open too
+    return { protection, versions: held.map(({ version }) => ({ version, cases: used.get(version) ?? 0 })), openings, looks: cases.count() + closed, windowDays };
   });
 
   http.post('/api/keys/rotations/proposals', { config: { action: 'approvals.decide' }, schema: { body: RotationProposal, response: { 201: Approval } } }, async (request, reply) => {
@@ -60,11 +62,18 @@ export function registerKeyRoutes(http: Http, { handle, approvals, cases, broker
   });
 
   http.put('/api/keys/holds/:caseId', { config: { action: 'audit.read' }, schema: { params: CaseParams, body: LegalHold } }, async (request, reply) => {
+    checkHolder(request.principal);
     unwrap(await cases.hold(request.params.caseId, { reason: request.body.reason, placedBy: request.principal.pseudonym }));
     return reply.code(204).send();
   });
   http.delete('/api/keys/holds/:caseId', { config: { action: 'audit.read' }, schema: { params: CaseParams } }, async (request, reply) => {
+    checkHolder(request.principal);
     unwrap(await cases.hold(request.params.caseId, null));
     return reply.code(204).send();
   });
+}
+
+/** Auditors read what the data protection officer reads, and hold nothing. */
+function checkHolder(principal: Principal): void {
+  if (!principal.positions.includes('data_protection_officer')) throw new Refused({ code: 'auth.forbidden', detail: 'Legal holds are placed and lifted by the data protection officer.' });
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PolicyDecisionQuery, type PolicyDecisions, type PolicyText } from '../../contracts/policy.ts';
+import { PolicyDecisionQuery, type PolicyDecisions, type PolicyText, type PolicyVersions } from '../../contracts/policy.ts';
 import { isoOf, Refused } from '../../kernel/index.ts';
 import type { DatabaseHandle, Http } from '../../platform/index.ts';
 import { findPolicyDocument, listDecisions, listPolicyVersions } from './decision-store.ts';
@@ -12,7 +12,7 @@ const Hash = z.object({ hash: z.string().regex(/^[0-9a-f]{64}$/, 'It is a SHA-25
 export function registerPolicyRoutes(http: Http, { handle, policy }: { handle: DatabaseHandle; policy: Policy }): void {
   const text = policy.describe();
   http.get('/api/policy', { config: { action: 'public' } }, (): PolicyText => ({ ...text, routes: [...http.routeActions] }));
-  http.get('/api/policy/versions', { config: { action: 'public' } }, async () => ({
+  http.get('/api/policy/versions', { config: { action: 'public' } }, async (): Promise<PolicyVersions> => ({
     versions: (await listPolicyVersions(handle.db, VERSIONS_MAX)).map(({ hash, since, leaf }) => ({ hash, since: isoOf(since.getTime()), leaf })),
   }));
   http.get('/api/policy/versions/:hash', { config: { action: 'public' }, schema: { params: Hash } }, async (request): Promise<unknown> => {

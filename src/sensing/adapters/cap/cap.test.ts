@@ -32,7 +32,7 @@ describe('an alert', () => {
     expect(batch.refusals).toEqual([]);
     expect(batch.places).toHaveLength(1);
     expect(batch.readings).toEqual([
-      { seriesKey: 'area:Old town/alert', phenomenonTime: '2026-11-24T05:00:00.000Z', result: 'Severe', parameters: { identifier: 'A1', sender: 'w@city.test', status: 'Actual', msgType: 'Alert', event: 'Storm', category: 'Met', urgency: 'Immediate', certainty: 'Likely', onset: '2026-11-24T02:30:00.000Z', expires: '2026-11-24T12:00:00.000Z', headline: 'Storm is coming', language: 'en-US' } },
+      { seriesKey: 'area:Old town/alert', phenomenonTime: '2026-11-24T05:00:00.000Z', result: 'Severe', parameters: { identifier: 'A1', sender: 'city.test', status: 'Actual', msgType: 'Alert', event: 'Storm', category: 'Met', urgency: 'Immediate', certainty: 'Likely', onset: '2026-11-24T02:30:00.000Z', expires: '2026-11-24T12:00:00.000Z', headline: 'Storm is coming', language: 'en-US' } },
     ]);
     const ring = (batch.places[0]?.geometry?.coordinates as number[][][])[0] ?? [];
     expect(ring).toHaveLength(33);

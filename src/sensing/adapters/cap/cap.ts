@@ -157,7 +157,8 @@ function addReading(batch: DraftBatch, area: CapArea, alert: CapAlert, info: Cap
   const time = (value: string | null | undefined): string | undefined => (value === null || value === undefined ? undefined : isoOf(Date.parse(value)));
   const parameters: Record<string, unknown> = {
     identifier: alert.identifier,
-    sender: alert.sender,
+    // often an e-mail address of a desk; who it is stands behind the at sign
+    sender: alert.sender.slice(alert.sender.lastIndexOf('@') + 1),
     status: alert.status,
     msgType: alert.msgType,
     references: alert.references.length === 0 ? undefined : alert.references.slice(0, 10).map((reference) => reference.split(',')[1]?.slice(0, 200)),
