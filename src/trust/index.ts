@@ -1,5 +1,5 @@
 export { verifyAccess } from './access/verify-access.ts';
-export type { Agreement, Approvals, Perform } from './approvals/approvals.ts';
+export type { Approvals } from './approvals/approvals.ts';
 export { createDoorkeeper } from './doorkeeper.ts';
 export { createGate, floorNotice, registrationOf, verifyGate, type Gate, type GateRegistration } from './gate/index.ts';
 export { readPositionMap, type SignInServiceOptions } from './identity/sign-in-service.ts';
@@ -10,7 +10,7 @@ export { verifyProofFile } from './log/verify-proof-command.ts';
 export { createPolicy } from './policy/policy.ts';
 export type { LookItem, Looks, Shown } from './looks/looks.ts';
 export { hashSecret } from './secret-hash.ts';
-export { hasEnded, verifyPurpose, type AlgorithmCard, type PartsDirectory } from './purposes/index.ts';
+export { hasEnded, verifyPurpose } from './purposes/index.ts';
 export { verifyErase } from './keys/verify-erase.ts';
 export { runBroker } from './keys/broker-command.ts';
 export { createTrust, type Trust } from './trust.ts';
