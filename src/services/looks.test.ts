@@ -142,6 +142,22 @@ test('an export names its looks, quotes formulas, and more than 50 reports need 
   expect(refused.json()).toMatchObject({ status: 403, code: 'approval.needed' });
   expect((await post('/api/requests/export', { ...WHY, scope, approval: 'apr_nonsense' })).statusCode).toBeGreaterThanOrEqual(403);
   expect(await looksOf(first.token)).toHaveLength(2);
+
+  // slices count together: two small exports of the same person in a day make a large one
+  city.clock.advance(86_400_001);
+  const sliceOf = async (count: number) => {
+    const began = new Date(city.clock.nowMs()).toISOString();
+    for (let n = 0; n < count; n += 1) await report({ service_code: 'noise', description: `Slice ${n}`, answers: { SOURCE: 'site' } });
+    city.clock.advance(2_000);
+    return { from: began, to: new Date(city.clock.nowMs()).toISOString(), include: ['words'] };
+  };
+  const headers = bearer('case_worker');
+  const take = (taken: object) => city.http.inject({ method: 'POST', url: '/api/requests/export', headers, payload: { ...WHY, scope: taken } });
+  const [half, rest] = [await sliceOf(30), await sliceOf(21)];
+  expect((await take(half)).statusCode).toBe(200);
+  expect((await take(rest)).json()).toMatchObject({ status: 403, code: 'approval.needed' });
+  city.clock.advance(86_400_001);
+  expect((await take(rest)).statusCode).toBe(200);
 });
 
 test('releasing a text as it stands is a look; releasing a text of one\'s own is none', async () => {

@@ -164,11 +164,19 @@ test('a sealing that is killed at any step loses nothing, and the next one does 
   const total = await count(handle, 'observation');
   let killed = 0;
   for (let step = 0; step < 8; step += 1) {
-    const sealing = history.seal().then(
-      () => false,
-      () => true,
-    );
-    await new Promise((resolve) => setTimeout(resolve, step * 15));
+    let ended = false;
+    const sealing = history
+      .seal()
+      .then(
+        () => false,
+        () => true,
+      )
+      .finally(() => (ended = true));
+    // killed when the sealing was seen at work for the n-th time, however fast the machine is
+    for (let seen = 0; seen <= step && !ended; ) {
+      const { rows } = await handle.pool.query<{ working: boolean }>(`select exists (select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and state in ('active', 'idle in transaction')) as working`);
+      if (rows[0]?.working === true) seen += 1;
+    }
     await handle.pool.query(`select pg_terminate_backend(pid, 1000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and state in ('active', 'idle in transaction')`);
     if (await sealing) killed += 1;
     expect(await count(handle, 'observation')).toBe(total);

@@ -151,6 +151,18 @@ export async function listActs(db: Database, from: Date, to: Date, limit: number
   }));
 }
 
+/** Residents whose data this person or token has taken along in one of these ways since then. */
+export async function countResidents(db: Database, pseudonym: string, vias: readonly LookWay[], since: Date): Promise<number> {
+  const row = await on(db)
+    .selectFrom('look_act')
+    .select(({ fn }) => fn.count<number>('case_id').distinct().as('count'))
+    .where('pseudonym', '=', pseudonym)
+    .where('via', 'in', [...vias])
+    .where('at', '>=', since)
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
 export async function deleteActsBefore(db: Database, before: Date): Promise<void> {
   await on(db).deleteFrom('look_act').where('at', '<', before).execute();
 }

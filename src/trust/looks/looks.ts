@@ -3,7 +3,7 @@ import { joinReason, type Look, type LookReason, type LookWay } from '../../cont
 import { newId, ok, type Clock, type Random, type Result } from '../../kernel/index.ts';
 import type { DatabaseHandle, Trx } from '../../platform/index.ts';
 import type { Blinding, Token } from './blind.ts';
-import { casesWith, deleteActs, findCases, insertActs, replaceTokens, setActLeaves } from './looks-store.ts';
+import { casesWith, countResidents, deleteActs, findCases, insertActs, replaceTokens, setActLeaves } from './looks-store.ts';
 
 /** Who looks, why and how; the same for all that is shown at once. */
 export interface LookingAct {
@@ -42,6 +42,8 @@ export interface Looks {
   index(trx: Trx, caseId: string, record: string, text: { readonly words?: string; readonly contact?: Readonly<Record<string, string>> }): Promise<void>;
   /** Cases that match whole words, a name, an address or a number, newest first. Shows nothing of them. */
   search(by: 'words' | 'name' | 'email' | 'phone', text: string, limit: number): Promise<{ caseId: string; record: string }[]>;
+  /** Residents whose data this person has exported, or this token has read, in the last 24 hours. */
+  countExported(pseudonym: string): Promise<number>;
   readonly blinding: Blinding;
 }
 
@@ -63,6 +65,7 @@ export interface LooksOptions {
 
 /** The broker takes no more items at once. */
 const ITEMS_MAX = 200;
+const DAY_MS = 86_400_000;
 const ERASED: ReadonlySet<string> = new Set(['key.gone', 'request.not-found']);
 
 export function createLooks(options: LooksOptions): Looks {
@@ -82,6 +85,7 @@ export function createLooks(options: LooksOptions): Looks {
     },
     index: (trx, caseId, record, { words, contact }) => replaceTokens(trx, caseId, record, [...(words === undefined ? [] : blinding.ofWords(words)), ...(contact === undefined ? [] : blinding.ofContact(contact))]),
     search: (by, text, limit) => findCases(handle.db, blinding.ofQuery(by, text), limit),
+    countExported: (pseudonym) => countResidents(handle.db, pseudonym, ['export', 'api'], new Date(options.clock.nowMs() - DAY_MS)),
     blinding,
   };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { CATALOGUES } from './words.ts';
 
-const placeholders = (text: string): string[] => [...text.matchAll(/\{(\w+)/g)].map((match) => match[1] ?? '').sort();
+const placeholders = (text: string): string[] => [...text.matchAll(/\{(\w+)[,}]/g)].map((match) => match[1] ?? '').sort();
 
 test('the four catalogues have the same messages with the same placeholders', () => {
   for (const [language, catalogue] of Object.entries(CATALOGUES)) {
