@@ -117,6 +117,8 @@ test(`${ACTIONS} acts of ${STAFF} staff: each resident sees each look at the own
     const { url, payload, refused, opens } = drawAction(draw, position === 'case_worker');
     const reason = `Act number ${n}`;
     const response = await city.http.inject({ method: 'POST', url, headers: { authorization: `Bearer ${token}` }, payload: { purpose: 'service-requests', reasonCode: 'plan_work', reason, ...payload } });
+    // what one token has taken in a day counts together: then it takes a second person, and nothing is shown
+    if (url.endsWith('/export') && response.statusCode === 403 && response.json<{ code: string }>().code === 'approval.needed') return;
     expect(response.statusCode < 300, `${url} ${JSON.stringify(payload)} ${response.body.slice(0, 300)}`).toBe(!refused);
     if (refused) return;
     for (const { report, fields } of opens) expected.get(report)?.push({ reason, fields: fields.join(), staff: who });
