@@ -86,7 +86,7 @@ function exportActOf(scope: ExportScope, { purpose, reasonCode, reason }: LookRe
 
 /** Opens what two people agreed to; the approval counts as used only if the looks were made. */
 async function openApproved<T>({ store, trust }: StaffDeps, approval: string | undefined, scope: ExportScope, look: LookRequest, rows: number, open: () => Promise<Result<T>>): Promise<T> {
-  if (approval === undefined) throw new Refused({ code: 'approval.needed', detail: `With what you exported in the last 24 hours these are ${rows} requests; more than ${EXPORT_ALONE_ROWS} take the approval of a second person.`, field: 'approval' });
+  if (approval === undefined) throw new Refused({ code: 'approval.needed', detail: `With what you exported in the last 24 hours (a token: what it read) these are ${rows} requests; more than ${EXPORT_ALONE_ROWS} take the approval of a second person.`, field: 'approval' });
   const { subject, body } = exportActOf(scope, look);
   return store.inTransaction(async (trx) => {
     unwrap(await trust.approvals.spend(trx, approval, 'case.export', subject, body));
