@@ -50,7 +50,7 @@ export async function openGateLedger({ handle, clock, logger, gate, log }: GateL
   gate.onQuarantined((stream, rule) => {
     logger.warn({ stream, rule }, 'a datastream was put into quarantine');
     enclosed.set(stream, { rule, sinceMs: clock.nowMs() });
-    void settle().catch(() => undefined); // the timer tries again
+    settle().catch((error: unknown) => logger.warn({ err: error, stream }, 'the quarantine is kept in memory until it can be stored'));
   });
 
   const write = async (): Promise<void> => {

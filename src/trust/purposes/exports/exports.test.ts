@@ -16,7 +16,7 @@ const PURPOSES = [
 ];
 const shared = { base: 'https://city.test/trust/purposes', city: 'Testville', live: (id: string) => id !== 'scoring' };
 
-// Terms that are used, as they stand in DPV 2.3 (w3c/dpv, 2.3/dpv/dpv.csv)
+// Terms that are used; not all were compared with the published vocabulary (w3c/dpv, 2.3/dpv/dpv.csv)
 const CLASSES = ['RecordsOfActivities', 'PersonalDataProcess', 'NonPersonalDataProcess', 'Purpose', 'DataController', 'OrganisationalUnit', 'LegalBasis', 'PersonalData', 'NonPersonalData', 'DataSubject', 'Recipient', 'TechnicalOrganisationalMeasure', 'ImpactAssessment', 'StorageDuration'];
 const PROPERTIES = ['hasProcess', 'hasPurpose', 'hasDataController', 'hasName', 'hasContact', 'hasOrganisationalUnit', 'hasLegalBasis', 'hasPersonalData', 'hasData', 'hasDataSubject', 'hasRecipient', 'hasTechnicalOrganisationalMeasure', 'hasImpactAssessment', 'hasStorageCondition', 'hasDuration', 'hasStatus'];
 
