@@ -36,9 +36,8 @@ async function inspect(page: Page, name: string): Promise<void> {
     await page.emulateMedia({ colorScheme });
     for (const [size, viewport] of SIZES) {
       await page.setViewportSize(viewport);
-      await page.evaluate('Promise.allSettled(document.getAnimations().filter((each) => each.effect.getTiming().iterations === 1).map((each) => each.finished)).then(() => null)'); // colours fade over; a fade that is cut short is over too
-      await page.screenshot({ path: join(PICTURES, `devices-${name}-${colorScheme}-${size}.png`), fullPage: true });
       expect(await accessibilityFaults(page), `${name}, ${colorScheme}, ${size}`).toEqual([]);
+      await page.screenshot({ path: join(PICTURES, `devices-${name}-${colorScheme}-${size}.png`), fullPage: true });
       expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'), `${name} scrolls sideways on a ${size}`).toBe(true);
     }
   }
