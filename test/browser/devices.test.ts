@@ -3,10 +3,11 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, watchedPage } from './chromium.ts';
+import { findChromium, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 import { signIn } from './desk.ts';
 
 const PICTURES = join(ROOT, 'artefacts', 'pictures');
@@ -15,17 +16,9 @@ const CITY = { name: 'Mühlstadt', motto: 'A city of tests', center: [11.5755, 4
 let city: TestCity;
 let browser: Browser;
 
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  mkdirSync(PICTURES, { recursive: true });
-  city = await startTestCity({ files: { 'city.json': JSON.stringify(CITY) } });
-  browser = await launchChromium();
-}, 180_000);
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
+if (chromium !== undefined) mkdirSync(PICTURES, { recursive: true });
+browseCity(() => startTestCity({ files: { 'city.json': JSON.stringify(CITY) } }), (...started) => {
+  [city, browser] = started;
 });
 
 const SIZES = [['desk', { width: 1440, height: 900 }], ['phone', { width: 390, height: 844 }]] as const;

@@ -1,9 +1,10 @@
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { join } from 'node:path';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, mapIdle, watchedPage } from './chromium.ts';
+import { findChromium, mapIdle, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 
 const DESK = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
@@ -12,7 +13,6 @@ const READINGS = 48;
 const OM = 'http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement';
 
 const chromium = findChromium();
-if (chromium === undefined) console.warn('the browser tests are skipped: there is no Chromium');
 let city: TestCity;
 let browser: Browser;
 
@@ -38,17 +38,9 @@ async function seed(): Promise<void> {
   if (bulk.status !== 201 || bulk.json.some((answer: string) => answer.startsWith('error'))) throw new Error(bulk.text);
 }
 
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  city = await startTestCity({ from: join(ROOT, 'demo', 'city') });
+browseCity(() => startTestCity({ from: join(ROOT, 'demo', 'city') }), async (...started) => {
+  [city, browser] = started;
   await seed();
-  browser = await launchChromium();
-}, 180_000);
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
 });
 
 const requestLine = (page: Page) => page.getByLabel('Request to this server');

@@ -1,29 +1,21 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, watchedPage } from './chromium.ts';
+import { findChromium, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 
 const PICTURES = join(ROOT, 'artefacts', 'pictures');
 const DESK = { width: 1280, height: 900 };
 const PHONE = { width: 390, height: 844 };
 const chromium = findChromium();
-if (chromium === undefined) console.warn('the browser tests are skipped: there is no Chromium');
 let city: TestCity;
 let browser: Browser;
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  mkdirSync(PICTURES, { recursive: true });
-  city = await startTestCity();
-  browser = await launchChromium();
-});
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
+if (chromium !== undefined) mkdirSync(PICTURES, { recursive: true });
+browseCity(() => startTestCity(), (...started) => {
+  [city, browser] = started;
 });
 
 test.skipIf(chromium === undefined)('anybody tries the gate without a script: a sample, a text, a file', async () => {

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, watchedPage } from './chromium.ts';
+import { findChromium, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 import { inviteLink, setUpCodes } from './desk.ts';
 
 const chromium = findChromium();
@@ -11,16 +12,8 @@ const PASSPHRASE = 'a quiet harbour at four in the morning';
 const pictures = process.env['PICTURES'];
 let city: TestCity;
 let browser: Browser;
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  city = await startTestCity({ from: join(ROOT, 'demo', 'city') });
-  browser = await launchChromium();
-});
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
+browseCity(() => startTestCity({ from: join(ROOT, 'demo', 'city') }), (...started) => {
+  [city, browser] = started;
 });
 
 /** Checks a page and, when PICTURES names a folder, keeps how it looks in light, dark and on a phone. */

@@ -3,30 +3,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, watchedPage } from './chromium.ts';
+import { findChromium, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 import { inviteLink, signIn } from './desk.ts';
 
 const CITY_JSON = JSON.stringify({ name: 'Testport', motto: 'A city for tests', center: [7.6, 51.9], bounds: [7, 51, 8, 52], attribution: '', basemap: null, time_zone: 'Europe/Berlin', languages: ['en'] });
 const chromium = findChromium();
-if (chromium === undefined) console.warn('the browser tests are skipped: there is no Chromium');
 let city: TestCity;
 let browser: Browser;
 let folder = '';
-beforeAll(async () => {
-  if (chromium === undefined) return;
+browseCity(() => startTestCity({ from: join(ROOT, 'demo', 'city'), files: { 'city.json': CITY_JSON } }), (...started) => {
+  [city, browser] = started;
   folder = mkdtempSync(join(tmpdir(), 'clerestory-import-'));
-  city = await startTestCity({ from: join(ROOT, 'demo', 'city'), files: { 'city.json': CITY_JSON } });
-  browser = await launchChromium();
 });
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
-  rmSync(folder, { recursive: true });
+afterAll(() => {
+  if (folder !== '') rmSync(folder, { recursive: true });
 });
 
 test.skipIf(chromium === undefined)('an administrator imports a table by keyboard: guess, try out, import, and again without doubles', async () => {

@@ -1,31 +1,23 @@
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, watchedPage } from './chromium.ts';
+import { findChromium, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 import { inviteLink, signIn } from './desk.ts';
 
 // What case workers and the data protection officer do with residents' data, by keyboard, in a real browser.
 
 const chromium = findChromium();
-if (chromium === undefined) console.warn('the browser tests are skipped: there is no Chromium');
 /** A folder to look at the pages as pictures. */
 const PICTURES = process.env['LOOKS_PICTURES'];
 const CITY_JSON = JSON.stringify({ name: 'Testport', motto: 'A city for tests', center: [-56.18, -34.9], bounds: [-56.5, -35, -55.9, -34.7], attribution: '', basemap: null, time_zone: 'America/Montevideo', languages: ['en', 'de', 'es', 'fr'] });
 const CENTRE = [-56.187, -34.906];
 let city: TestCity;
 let browser: Browser;
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  city = await startTestCity({ from: join(ROOT, 'demo', 'city'), files: { 'city.json': CITY_JSON } });
-  browser = await launchChromium();
-});
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
+browseCity(() => startTestCity({ from: join(ROOT, 'demo', 'city'), files: { 'city.json': CITY_JSON } }), (...started) => {
+  [city, browser] = started;
 });
 
 async function picture(page: Page, name: string): Promise<void> {

@@ -1,21 +1,14 @@
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { startTestCity, type TestCity } from '../city.ts';
-import { findChromium, launchChromium, watchedPage } from './chromium.ts';
+import { findChromium, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 
 const chromium = findChromium();
 let city: TestCity;
 let browser: Browser;
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  city = await startTestCity();
-  browser = await launchChromium();
-});
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
+browseCity(() => startTestCity(), (...started) => {
+  [city, browser] = started;
 });
 
 test.skipIf(chromium === undefined)('the one-time link makes a passkey in a real browser, and the passkey signs in again', async () => {

@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, mapIdle, watchedPage } from './chromium.ts';
+import { findChromium, mapIdle, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 import { signIn } from './desk.ts';
 
 const PICTURES = join(ROOT, 'artefacts', 'pictures');
@@ -15,17 +16,9 @@ const WALL = { width: 1920, height: 1080 };
 const chromium = findChromium();
 let city: TestCity;
 let browser: Browser;
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  mkdirSync(PICTURES, { recursive: true });
-  city = await startTestCity({ demo: true });
-  browser = await launchChromium();
-}, 180_000);
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
+if (chromium !== undefined) mkdirSync(PICTURES, { recursive: true });
+browseCity(() => startTestCity({ demo: true }), (...started) => {
+  [city, browser] = started;
 });
 
 test.skipIf(chromium === undefined)('the demo city shows console, wall and residents pages in light, dark, on a phone and on the wall, without accessibility faults', async () => {

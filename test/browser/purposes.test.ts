@@ -1,30 +1,22 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, watchedPage } from './chromium.ts';
+import { findChromium, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 import { inviteLink, signIn } from './desk.ts';
 
 const PICTURES = join(ROOT, 'artefacts', 'pictures');
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1280, height: 900 };
 const chromium = findChromium();
-if (chromium === undefined) console.warn('the browser tests are skipped: there is no Chromium');
 let city: TestCity;
 let browser: Browser;
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  mkdirSync(PICTURES, { recursive: true });
-  city = await startTestCity({ from: join(ROOT, 'demo', 'city') });
-  browser = await launchChromium();
-});
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
+if (chromium !== undefined) mkdirSync(PICTURES, { recursive: true });
+browseCity(() => startTestCity({ from: join(ROOT, 'demo', 'city') }), (...started) => {
+  [city, browser] = started;
 });
 
 const crossing = (name: string, lon: number, lat: number) => ({

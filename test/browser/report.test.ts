@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { ROOT, runCli, startTestCity, type TestCity } from '../city.ts';
 import { accessibilityFaults } from './axe.ts';
-import { findChromium, launchChromium, watchedPage } from './chromium.ts';
+import { findChromium, watchedPage } from './chromium.ts';
+import { browseCity } from './city-in-chromium.ts';
 import { inviteLink, signIn, workToClosed } from './desk.ts';
 
 const CITY_JSON = JSON.stringify({ name: 'Testport', motto: 'A city for tests', center: [-56.18, -34.9], bounds: [-56.5, -35, -55.9, -34.7], attribution: '', basemap: null, time_zone: 'America/Montevideo', languages: ['es', 'en', 'de', 'fr'] });
@@ -14,19 +15,10 @@ const GAZETTEER = [
 ].map((line) => JSON.stringify(line)).join('\n');
 
 const chromium = findChromium();
-if (chromium === undefined) console.warn('the browser tests are skipped: there is no Chromium');
 let city: TestCity;
 let browser: Browser;
-beforeAll(async () => {
-  if (chromium === undefined) return;
-  city = await startTestCity({ from: join(ROOT, 'demo', 'city'), files: { 'city.json': CITY_JSON, 'gazetteer.ndjson': GAZETTEER } });
-  browser = await launchChromium();
-});
-afterAll(async () => {
-  if (chromium === undefined) return;
-  await browser.close();
-  await city.stop();
-  city.remove();
+browseCity(() => startTestCity({ from: join(ROOT, 'demo', 'city'), files: { 'city.json': CITY_JSON, 'gazetteer.ndjson': GAZETTEER } }), (...started) => {
+  [city, browser] = started;
 });
 
 test.skipIf(chromium === undefined)('a GeoReport POST by curl becomes an incident that a person works and closes on the console, and the resident reads it', async () => {
