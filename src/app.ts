@@ -57,7 +57,7 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     onClose(() => bus.close());
 
     const city = await readCityFolder(config);
-    const port = config.port === 0 ? await findFreePort(config.host) : config.port;
+    const port = config.port === 0 ? await findFreePort(config.host, random) : config.port;
     const publicUrl = config.public_url ?? `http://${config.host}:${port}`;
     const visitUrl = publicUrl.replace('//127.0.0.1:', '//localhost:');
 

@@ -29,7 +29,7 @@ export async function startIngest(config: Config, { clock, random, logger, say }
     const door = await createDoorkeeper({ handle, bus, clock, random, logger, metrics, dataFolder: config.data });
     onClose(() => door.close());
 
-    const port = config.port === 0 ? await findFreePort(config.host) : config.port;
+    const port = config.port === 0 ? await findFreePort(config.host, random) : config.port;
     const url = `http://${config.host}:${port}`;
     const http = await buildHttp({ logger, authenticate: (request) => door.authenticate(request), authorize: door.authorize, noteDecision: door.noteDecision });
     onClose(() => http.close());

@@ -3,9 +3,9 @@ import { LogController, fastify, type FastifyBaseLogger, type FastifyError, type
 import { hasZodFastifySchemaValidationErrors, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { ANONYMOUS, type Action, type Principal } from '../contracts/principal.ts';
-import { LIMITS, REFUSALS, Refused, statusOf, type Refusal } from '../kernel/index.ts';
+import { LIMITS, REFUSALS, Refused, statusOf, type Random, type Refusal } from '../kernel/index.ts';
 import { isDatabaseAway, isNoText } from './database/database.ts';
 import type { Logger } from './logger.ts';
 
@@ -40,6 +40,9 @@ export interface RouteAction {
 }
 
 export { STATUS_CODES } from 'node:http';
+
+const CHOSEN_PORTS = { from: 16_384, count: 16_384 };
+const PORT_TRIES = 50;
 
 /** What modules register their routes on. */
 export type Http = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -225,12 +228,23 @@ export function setRefusalHeaders(refusal: Refusal, reply: FastifyReply): void {
   if (statusOf(refusal) === 401) reply.header('www-authenticate', 'Bearer realm="clerestory"');
 }
 
-/** A port that nobody listens on at this moment, for a city that was told to choose one itself. */
-export async function findFreePort(host: string): Promise<number> {
-  const probe = createServer().listen(0, host);
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
+/**
+ * A port that nobody listens on, for a city that was told to choose one itself. It is taken from below the ports that systems give to
+ * outgoing connections (32,768 and up on Linux), so that none of those takes it between this probe and the city's own start.
+ */
+export async function findFreePort(host: string, random: Random): Promise<number> {
+  for (let tries = 1; ; tries += 1) {
+    const port = CHOSEN_PORTS.from + (Buffer.from(random(2)).readUInt16BE() % CHOSEN_PORTS.count);
+    const probe = createServer();
+    try {
+      probe.listen(port, host);
+      await once(probe, 'listening');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || tries === PORT_TRIES) throw error;
+      continue;
+    }
+    probe.close();
+    await once(probe, 'close');
+    return port;
+  }
 }
