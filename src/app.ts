@@ -6,6 +6,7 @@ import { createOperations } from './operations/index.ts';
 import { buildHttp, createBus, createMetrics, findFreePort, lockFolder, migrate, openDatabase, startEmbeddedDatabase, type Http, type Logger } from './platform/index.ts';
 import { readCityFolder } from './city.ts';
 import { registerPages } from './pages.ts';
+import { registerCspReports } from './csp-reports.ts';
 import { registerPublicRoutes } from './public-routes.ts';
 import { createSensing } from './sensing/index.ts';
 import { createServices } from './services/index.ts';
@@ -76,8 +77,9 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     onClose(() => services.close());
     trust.parts.declare('service', () => services.offered());
 
-    const http = await buildHttp({ logger, authenticate: (request) => trust.authenticate(request), authorize: (principal, action) => trust.authorize(principal, action), noteDecision: trust.noteDecision, isFresh: (request) => trust.isFresh(request), trustedProxies: config.trusted_proxies });
+    const http = await buildHttp({ logger, authenticate: (request) => trust.authenticate(request), authorize: (principal, action) => trust.authorize(principal, action), noteDecision: trust.noteDecision, isFresh: (request) => trust.isFresh(request), trustedProxies: config.trusted_proxies, isSecure: publicUrl.startsWith('https:') });
     onClose(() => http.close());
+    await registerCspReports(http, { metrics, logger });
     await registerPublicRoutes(http, { config, city, metrics, handle });
     await trust.registerRoutes(http);
     await sensing.registerRoutes(http);

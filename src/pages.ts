@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import type { Http } from './platform/index.ts';
+import { securityHeaders, type Http } from './platform/index.ts';
 
 const HANDLER = new URL('../web/build/handler.js', import.meta.url);
 type Handler = (request: IncomingMessage & { app?: Http }, response: ServerResponse, next: () => void) => void;
@@ -16,6 +16,8 @@ export async function registerPages(http: Http, publicUrl: string): Promise<void
   process.env['ADDRESS_HEADER'] = 'x-self-address'; // likewise: limits go by the address that trusted proxies vouch for
   process.env['BODY_SIZE_LIMIT'] = '1M';
   const { handler } = (await import(HANDLER.href)) as { handler: Handler };
+  const isSecure = publicUrl.startsWith('https:');
+  const headers = Object.entries(securityHeaders(isSecure));
   await http.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null)); // the pages read the body themselves
@@ -23,13 +25,9 @@ export async function registerPages(http: Http, publicUrl: string): Promise<void
       reply.hijack();
       const raw: IncomingMessage & { app?: Http } = request.raw;
       raw.app = http;
-      raw.headers['x-self-proto'] = publicUrl.startsWith('https:') ? 'https' : 'http';
+      raw.headers['x-self-proto'] = isSecure ? 'https' : 'http';
       raw.headers['x-self-address'] = request.ip;
-      reply.raw.setHeader('x-content-type-options', 'nosniff');
-      reply.raw.setHeader('referrer-policy', 'same-origin');
-      reply.raw.setHeader('x-frame-options', 'DENY');
-      reply.raw.setHeader('cross-origin-opener-policy', 'same-origin');
-      reply.raw.setHeader('cross-origin-resource-policy', 'same-origin');
+      for (const [name, value] of headers) reply.raw.setHeader(name, value);
       handler(raw, reply.raw, () => {
         reply.raw.statusCode = 404;
         reply.raw.end();

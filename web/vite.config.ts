@@ -33,6 +33,7 @@ export default defineConfig({
           'object-src': ['none'],
           'require-trusted-types-for': ['script'],
           'trusted-types': ['svelte-trusted-html', 'default'],
+          'report-uri': ['/api/csp-reports'],
         },
       },
       version: { pollInterval: 0 },

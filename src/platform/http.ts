@@ -8,6 +8,7 @@ import { ANONYMOUS, type Action, type Principal } from '../contracts/principal.t
 import { LIMITS, REFUSALS, Refused, statusOf, type Random, type Refusal } from '../kernel/index.ts';
 import { isDatabaseAway, isNoText } from './database/database.ts';
 import type { Logger } from './logger.ts';
+import { CONTENT_SECURITY_POLICY, securityHeaders } from './security-headers.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -58,6 +59,8 @@ export interface HttpOptions {
   readonly isFresh?: (request: FastifyRequest) => boolean;
   /** Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host are believed; nobody's unless told. */
   readonly trustedProxies?: readonly string[];
+  /** The city is visited by https. */
+  readonly isSecure?: boolean;
 }
 
 const OVERLOADED_RETRY_AFTER_S = 1;
@@ -83,6 +86,7 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
   http.decorateRequest('principal');
   cutRevoked(http, options);
 
+  const headers = Object.entries(securityHeaders(options.isSecure ?? false));
   const routeActions: RouteAction[] = [];
   http.decorate('routeActions', routeActions);
   http.addHook('onRoute', ({ method, url, config }) => {
@@ -117,11 +121,7 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
   });
   http.setErrorHandler((error, request, reply) => sendProblem(error as FastifyError, request, reply));
   http.addHook('onSend', async (request, reply) => {
-    reply.header('x-content-type-options', 'nosniff');
-    reply.header('referrer-policy', 'same-origin'); // no-referrer would make browsers send Origin: null with forms (Fetch §3.2.2)
-    reply.header('cross-origin-opener-policy', 'same-origin');
-    if (!reply.hasHeader('access-control-allow-origin')) reply.header('cross-origin-resource-policy', 'same-origin');
-    reply.header('x-frame-options', 'DENY');
+    for (const [name, value] of headers) if (!reply.hasHeader(name) && !(name === 'cross-origin-resource-policy' && reply.hasHeader('access-control-allow-origin'))) reply.header(name, value);
     if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
     if (request.principal?.kind === 'person' && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });
@@ -154,8 +154,6 @@ function cutRevoked(http: Http, { authenticate, authorize, logger }: HttpOptions
     }
   });
 }
-
-const CONTENT_SECURITY_POLICY = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'; object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /**
  * What an error means to the caller: refusals as they are, parser and schema errors of the framework as refusals.
