@@ -1,17 +1,11 @@
 import { connectAsync, type MqttClient } from 'mqtt';
 import { beforeAll, expect, test } from 'vitest';
 import type { Principal } from '../../src/contracts/principal.ts';
-import { systemClock } from '../../src/kernel/index.ts';
-import { buildHttp, createBus, createMetrics, silentLogger } from '../../src/platform/index.ts';
-import { createSensing } from '../../src/sensing/index.ts';
-import { createGate, createPolicy } from '../../src/trust/index.ts';
 import { freshDatabase } from '../database.ts';
-
-const { authorize } = createPolicy(null);
+import { serveSensing } from '../sensing-server.ts';
 
 // One test a requirement of OGC 23-019 §11 that the service document lists while MQTT is open.
 const ADMINISTRATOR: Principal = { kind: 'token', id: 'admin', name: 'admin', positions: ['administrator'], pseudonym: 'admin' };
-const purposes = { live: () => true, get: (id: string) => ({ id, observes: [] }) as never, all: () => [], version: () => 1, since: () => new Date(0), hash: () => '' };
 const SPECIFICATION = 'http://www.opengis.net/spec/sensorthings/2.0/';
 type Json = Record<string, unknown>;
 
@@ -26,7 +20,7 @@ const requirement = (name: string, check: (protocolVersion: 4 | 5) => Promise<vo
 };
 
 async function send(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json; id: number }> {
-  const response = await fetch(`${url}/v2.0/${path}`, { method, headers: { 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  const response = await fetch(`${url}/v2.0/${path}`, { method, headers: { authorization: 'Bearer any', 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   const text = await response.text();
   return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Json), id: Number(/\((\d+)\)$/.exec(response.headers.get('location') ?? '')?.[1]) };
 }
@@ -46,21 +40,14 @@ async function listen(protocolVersion: 4 | 5, topics: string[]): Promise<{ clien
 
 beforeAll(async () => {
   const handle = await freshDatabase();
-  const metrics = createMetrics();
-  const bus = await createBus(handle, systemClock, silentLogger);
-  const sensing = await createSensing({ handle, bus, clock: systemClock, logger: silentLogger, metrics, purposes, gate: createGate(metrics, 0), authenticateToken: async () => ADMINISTRATOR, authorize, publicUrl: () => url });
-  const http = await buildHttp({ logger: silentLogger, authenticate: async () => ADMINISTRATOR, authorize });
-  await sensing.registerRoutes(http);
-  url = await http.listen({ host: '127.0.0.1', port: 0 });
-  mqttPort = (await sensing.startMqtt({ host: '127.0.0.1', port: 0 })).port;
+  const server = await serveSensing(handle, async () => ADMINISTRATOR);
+  ({ url, mqttPort } = server);
   const property = (await send('POST', 'ObservedProperties', { name: 'Level', definition: 'http://example.org/level' })).id;
   const made = await send('POST', 'Datastreams', { name: 'Level', resultType: { type: 'Quantity', label: 'Level', definition: `ObservedProperties(${String(property)})`, uom: { code: 'm' } }, Thing: { name: 'Gauge' }, Sensor: { name: 'Radar' }, properties: { purpose: 'city-operations' } });
   stream = made.id;
   return async () => {
     await Promise.all(clients.map((client) => client.endAsync(true)));
-    await http.close();
-    await sensing.close();
-    await bus.close();
+    await server.close();
   };
 });
 

@@ -5,20 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FeedHealth } from '../../src/contracts/feed.ts';
-import { ANONYMOUS, type Position, type Principal } from '../../src/contracts/principal.ts';
-import { systemClock, type Refusal } from '../../src/kernel/index.ts';
-import { buildHttp, createBus, createMetrics, silentLogger } from '../../src/platform/index.ts';
-import { createSensing } from '../../src/sensing/index.ts';
-import { createGate, createPolicy } from '../../src/trust/index.ts';
+import type { Position, Principal } from '../../src/contracts/principal.ts';
+import type { Refusal } from '../../src/kernel/index.ts';
 import { SHARED_DATA } from '../city.ts';
 import { freshDatabase } from '../database.ts';
-
-const { authorize } = createPolicy(null);
+import { serveSensing } from '../sensing-server.ts';
 
 const tokenOf = (id: string, positions: Position[]): Principal => ({ kind: 'token', id, name: id, positions, pseudonym: id });
 const TOKENS = new Map([['supervisor', tokenOf('supervisor', ['supervisor'])], ['device', tokenOf('device', ['device'])]]);
 const authenticateToken = async (token: string): Promise<Principal | Refusal> => TOKENS.get(token) ?? { code: 'auth.invalid', detail: 'The token is not known.' };
-const purposes = { live: () => true, get: (id: string) => ({ id, observes: [] }) as never, all: () => [], version: () => 1, since: () => new Date(0), hash: () => '' };
 
 /** What the sources answer, by path; changed by the tests. */
 const pages = new Map<string, { body: string | Buffer; type: string }>();
@@ -51,24 +46,9 @@ feeds:
     options: { mapping: { delimiter: ';', decimal: ',', time: { columns: [t], format: 'DD.MM.YYYY HH:mm', zone: Europe/Berlin }, station: { key: bridge, name: Old bridge, location: [7.62, 51.96] }, values: [{ column: level, key: level, name: Water level }] } }
 `;
   const handle = await freshDatabase();
-  const metrics = createMetrics();
-  const bus = await createBus(handle, systemClock, silentLogger);
-  const sensing = await createSensing({ handle, bus, clock: systemClock, logger: silentLogger, metrics, purposes, gate: createGate(metrics, 0), authenticateToken, authorize, publicUrl: () => url, feeds: { feedsYaml, codecs: new Map(), random: () => Buffer.from([128]) } });
-  const http = await buildHttp({
-    logger: silentLogger,
-    authenticate: async (request) => {
-      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
-      return token === undefined ? ANONYMOUS : authenticateToken(token);
-    },
-    authorize,
-  });
-  await sensing.registerRoutes(http);
-  url = await http.listen({ host: '127.0.0.1', port: 0 });
-  return async () => {
-    await http.close();
-    await sensing.close();
-    await bus.close();
-  };
+  const server = await serveSensing(handle, authenticateToken, { feeds: { feedsYaml, codecs: new Map(), random: () => Buffer.from([128]) } });
+  url = server.url;
+  return server.close;
 });
 afterAll(() => source.close());
 

@@ -4,21 +4,18 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { sql } from 'kysely';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { CsvProgress, CsvReport } from '../../src/contracts/csv-import.ts';
-import { ANONYMOUS, type Position, type Principal } from '../../src/contracts/principal.ts';
-import { systemClock, type Refusal } from '../../src/kernel/index.ts';
-import { buildHttp, createBus, createMetrics, silentLogger, type DatabaseHandle } from '../../src/platform/index.ts';
-import { createSensing } from '../../src/sensing/index.ts';
-import { createGate, createPolicy } from '../../src/trust/index.ts';
+import type { Position, Principal } from '../../src/contracts/principal.ts';
+import type { Refusal } from '../../src/kernel/index.ts';
+import type { DatabaseHandle } from '../../src/platform/index.ts';
 import { freshDatabase } from '../database.ts';
 import { MUENSTER, hasMuenster } from '../muenster.ts';
+import { anyPurpose, serveSensing } from '../sensing-server.ts';
 import { seedStreams } from '../streams.ts';
-
-const { authorize } = createPolicy(null);
 
 const tokenOf = (id: string, positions: Position[], more: Partial<Principal> = {}): Principal => ({ kind: 'token', id, name: id, positions, pseudonym: id, ...more });
 const TOKENS = new Map([['admin', tokenOf('admin', ['administrator'])], ['operator', tokenOf('operator', ['operator'])], ['parking', tokenOf('parking', ['device'], { purpose: 'parking' })]]);
 const authenticateToken = async (token: string): Promise<Principal | Refusal> => TOKENS.get(token) ?? { code: 'auth.invalid', detail: 'The token is not known.' };
-const purposes = { live: (id: string) => id !== 'ended' && id !== 'nowhere', get: (id: string) => (id === 'nowhere' ? undefined : ({ id, observes: [], retention_days: 365 } as never)), all: () => [], version: () => 1, since: () => new Date(0), hash: () => '' };
+const purposes = { ...anyPurpose, live: (id: string) => id !== 'ended' && id !== 'nowhere', get: (id: string) => (id === 'nowhere' ? undefined : ({ id, observes: [], retention_days: 365 } as never)) };
 
 let handle: DatabaseHandle;
 let url = '';
@@ -27,24 +24,9 @@ let streams: number[] = [];
 beforeAll(async () => {
   handle = await freshDatabase();
   streams = await seedStreams(handle, 2, { properties: { min: -100, max: 1000 } });
-  const metrics = createMetrics();
-  const bus = await createBus(handle, systemClock, silentLogger);
-  const sensing = await createSensing({ handle, bus, clock: systemClock, logger: silentLogger, metrics, purposes, gate: createGate(metrics, 0), authenticateToken, authorize, publicUrl: () => url });
-  const http = await buildHttp({
-    logger: silentLogger,
-    authenticate: async (request) => {
-      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
-      return token === undefined ? ANONYMOUS : authenticateToken(token);
-    },
-    authorize,
-  });
-  await sensing.registerRoutes(http);
-  url = await http.listen({ host: '127.0.0.1', port: 0 });
-  return async () => {
-    await http.close();
-    await sensing.close();
-    await bus.close();
-  };
+  const server = await serveSensing(handle, authenticateToken, { purposes });
+  url = server.url;
+  return server.close;
 });
 
 interface Problem {

@@ -2,24 +2,21 @@ import { createConnection } from 'node:net';
 import { once, type EventEmitter } from 'node:events';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ANONYMOUS, type Position, type Principal } from '../../src/contracts/principal.ts';
-import { systemClock, type Refusal } from '../../src/kernel/index.ts';
-import { buildHttp, createBus, createMetrics, silentLogger, type DatabaseHandle, type Http } from '../../src/platform/index.ts';
-import { createSensing, type Sensing } from '../../src/sensing/index.ts';
-import { createGate, createPolicy, type Gate } from '../../src/trust/index.ts';
+import type { Position, Principal } from '../../src/contracts/principal.ts';
+import type { Refusal } from '../../src/kernel/index.ts';
+import type { DatabaseHandle } from '../../src/platform/index.ts';
+import type { Sensing } from '../../src/sensing/index.ts';
+import type { Gate } from '../../src/trust/index.ts';
 import { freshDatabase } from '../database.ts';
+import { serveSensing } from '../sensing-server.ts';
 import { seedStreams } from '../streams.ts';
-
-const { authorize } = createPolicy(null);
 
 const tokenOf = (id: string, positions: Position[], purpose?: string): Principal => ({ kind: 'token', id, name: id, positions, pseudonym: id, ...(purpose === undefined ? {} : { purpose }) });
 const TOKENS = new Map([['device', tokenOf('device', ['device'])], ['other-device', tokenOf('other-device', ['device'])], ['operator', tokenOf('operator', ['operator'])], ['admin', tokenOf('admin', ['administrator'])], ['parking', tokenOf('parking', ['device'], 'parking')], ['nobody', tokenOf('nobody', [])]]);
 const authenticateToken = async (token: string): Promise<Principal | Refusal> => TOKENS.get(token) ?? { code: 'auth.invalid', detail: 'The token is not known.' };
-const purposes = { live: (id: string) => id !== 'ended', get: (id: string) => ({ id, observes: [] }) as never, all: () => [], version: () => 1, since: () => new Date(0), hash: () => '' };
 
 let handle: DatabaseHandle;
 let sensing: Sensing;
-let http: Http;
 let gate: Gate;
 let url = '';
 let mqttPort = 0;
@@ -28,26 +25,9 @@ let streams: number[] = [];
 beforeAll(async () => {
   handle = await freshDatabase();
   streams = await seedStreams(handle, 5, { properties: { min: -100, max: 1000 } });
-  const metrics = createMetrics();
-  gate = createGate(metrics, 0);
-  const bus = await createBus(handle, systemClock, silentLogger);
-  sensing = await createSensing({ handle, bus, clock: systemClock, logger: silentLogger, metrics, purposes, gate, authenticateToken, authorize, publicUrl: () => url });
-  http = await buildHttp({
-    logger: silentLogger,
-    authenticate: async (request) => {
-      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
-      return token === undefined ? ANONYMOUS : authenticateToken(token);
-    },
-    authorize,
-  });
-  await sensing.registerRoutes(http);
-  url = await http.listen({ host: '127.0.0.1', port: 0 });
-  mqttPort = (await sensing.startMqtt({ host: '127.0.0.1', port: 0 })).port;
-  return async () => {
-    await http.close();
-    await sensing.close();
-    await bus.close();
-  };
+  const server = await serveSensing(handle, authenticateToken);
+  ({ gate, sensing, url, mqttPort } = server);
+  return server.close;
 });
 
 const post = (path: string, body: unknown, token = 'device', type = 'application/json'): Promise<Response> => fetch(`${url}/v1.1/${path}`, { method: 'POST', headers: { 'content-type': type, ...(token === '' ? {} : { authorization: `Bearer ${token}` }) }, body: typeof body === 'string' ? body : JSON.stringify(body) });

@@ -2,19 +2,15 @@ import { once, type EventEmitter } from 'node:events';
 import { createConnection } from 'node:net';
 import { connect as connectMqtt, connectAsync, type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
 import { beforeAll, expect, test } from 'vitest';
-import { ANONYMOUS, type Principal } from '../../src/contracts/principal.ts';
-import { systemClock, type Refusal } from '../../src/kernel/index.ts';
-import { buildHttp, createBus, createMetrics, silentLogger, type DatabaseHandle, type Metrics } from '../../src/platform/index.ts';
-import { createSensing } from '../../src/sensing/index.ts';
-import { createGate, createPolicy } from '../../src/trust/index.ts';
+import type { Principal } from '../../src/contracts/principal.ts';
+import type { Refusal } from '../../src/kernel/index.ts';
+import type { DatabaseHandle, Metrics } from '../../src/platform/index.ts';
 import { freshDatabase } from '../database.ts';
+import { serveSensing } from '../sensing-server.ts';
 import { seedStreams } from '../streams.ts';
-
-const { authorize } = createPolicy(null);
 
 const ADMINISTRATOR: Principal = { kind: 'token', id: 'admin', name: 'admin', positions: ['administrator'], pseudonym: 'admin' };
 const authenticateToken = async (token: string): Promise<Principal | Refusal> => (token === 'admin' ? ADMINISTRATOR : { code: 'auth.invalid', detail: 'The token is not known.' });
-const purposes = { live: () => true, get: (id: string) => ({ id, observes: [] }) as never, all: () => [], version: () => 1, since: () => new Date(0), hash: () => '' };
 
 let handle: DatabaseHandle;
 let metrics: Metrics;
@@ -26,18 +22,11 @@ const clients: MqttClient[] = [];
 beforeAll(async () => {
   handle = await freshDatabase();
   streams = await seedStreams(handle, 6, { properties: { min: -100, max: 1000 } });
-  metrics = createMetrics();
-  const bus = await createBus(handle, systemClock, silentLogger);
-  const sensing = await createSensing({ handle, bus, clock: systemClock, logger: silentLogger, metrics, purposes, gate: createGate(metrics, 0), authenticateToken, authorize, publicUrl: () => url });
-  const http = await buildHttp({ logger: silentLogger, authenticate: async (request) => (request.headers.authorization === undefined ? ANONYMOUS : authenticateToken(request.headers.authorization.slice(7))), authorize });
-  await sensing.registerRoutes(http);
-  url = await http.listen({ host: '127.0.0.1', port: 0 });
-  mqttPort = (await sensing.startMqtt({ host: '127.0.0.1', port: 0 })).port;
+  const server = await serveSensing(handle, authenticateToken);
+  ({ metrics, url, mqttPort } = server);
   return async () => {
     await Promise.all(clients.map((client) => client.endAsync(true)));
-    await http.close();
-    await sensing.close();
-    await bus.close();
+    await server.close();
   };
 });
 
