@@ -2,7 +2,7 @@
  * Openings through the key broker on real settings (fsync on, the broker a process of its own): records a second with a leaf each, singly
  * with 1 and 64 callers and 50 at a time, and how long each call waits, beside what the disk itself does in the same run.
  */
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Principal } from '../src/contracts/principal.ts';
@@ -14,6 +14,7 @@ import { createCases } from '../src/trust/keys/cases.ts';
 import { readOrMakeSigningKey } from '../src/trust/keys/key-files.ts';
 import { openLog } from '../src/trust/log/log.ts';
 import { createPurposes } from '../src/trust/purposes/index.ts';
+import { measureDisk } from './rig/disk.ts';
 import { openDatabaseRig } from './rig/sensing.ts';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 10);
@@ -25,20 +26,6 @@ purposes:
 `;
 const WORKER: Principal = { kind: 'person', id: 'per_1', name: 'Wanda Weiss', positions: ['case_worker'], pseudonym: 'p-k3v9' };
 const ACT = { principal: WORKER, position: 'case_worker', purpose: 'service-requests', reason: 'Ask where exactly the lamp is' } as const;
-
-/** Writes of 8,192 bytes with fdatasync a second, one after the other. */
-function measureDisk(folder: string): number {
-  const file = openSync(join(folder, 'disk'), 'w');
-  const bytes = Buffer.alloc(8_192, 1);
-  const start = performance.now();
-  let count = 0;
-  for (; performance.now() - start < 2_000; count += 1) {
-    writeSync(file, bytes, 0, bytes.length, 0);
-    fdatasyncSync(file);
-  }
-  closeSync(file);
-  return count / 2;
-}
 
 const database = await openDatabaseRig();
 const folder = mkdtempSync(join(tmpdir(), 'clerestory-bench-broker-'));

@@ -12,6 +12,7 @@ import { exportCsv, exportParquet } from '../src/sensing/history/export-store.ts
 import { openHistory } from '../src/sensing/history/index.ts';
 import { runIn } from '../src/sensing/history/retention-store.ts';
 import { seedStreams } from '../test/streams.ts';
+import { median } from './rig/median.ts';
 import { openDatabaseRig } from './rig/sensing.ts';
 
 const { values: options } = parseArgs({ options: { days: { type: 'string', default: '55' } } });
@@ -50,15 +51,6 @@ try {
 
   const log = { append: () => Promise.resolve({ index: 0 }) };
   const history = openHistory({ handle, clock: systemClock, logger: silentLogger, metrics: createMetrics(), purposes: { get: () => undefined }, partitions, seal_after_days: 35, log });
-  const median = async (act: () => Promise<unknown>, times = 21): Promise<number> => {
-    const took: number[] = [];
-    for (let n = 0; n < times; n += 1) {
-      const from = performance.now();
-      await act();
-      took.push(performance.now() - from);
-    }
-    return took.sort((a, b) => a - b)[times >> 1] ?? NaN;
-  };
   const count_ms = await median(() => handle.db.transaction().execute((trx) => countAllObservations(runIn(trx))));
   const scan_ms = await median(() => handle.pool.query('select count(*) from observation'), 1);
   say(`count of all readings: ${count_ms.toFixed(1)} ms (bound 30 ms; count(*) takes ${whole(scan_ms)} ms)`);

@@ -3,7 +3,7 @@
  * disk itself does in the same run; and how long an entry waits for a published head that covers it.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom } from '../src/kernel/index.ts';
@@ -11,6 +11,7 @@ import { createMetrics, silentLogger } from '../src/platform/index.ts';
 import { readOrMakeSigningKey } from '../src/trust/keys/key-files.ts';
 import type { Leaf } from '../src/trust/log/entry.ts';
 import { openLog } from '../src/trust/log/log.ts';
+import { measureDisk } from './rig/disk.ts';
 import { openDatabaseRig } from './rig/sensing.ts';
 
 const BOUNDS = { appends_s: 5_000, age_ms: 1_000 };
@@ -27,20 +28,6 @@ const makeLeaf = (): Leaf => ({
   n: 1,
   commit: randomBytes(32).toString('hex'),
 });
-
-/** Writes of 8,192 bytes with fdatasync a second, one after the other: what a commit of one tile can cost at best. */
-function measureDisk(folder: string): number {
-  const file = openSync(join(folder, 'disk'), 'w');
-  const bytes = Buffer.alloc(8_192, 1);
-  const start = performance.now();
-  let count = 0;
-  for (; performance.now() - start < 2_000; count += 1) {
-    writeSync(file, bytes, 0, bytes.length, 0);
-    fdatasyncSync(file);
-  }
-  closeSync(file);
-  return count / 2;
-}
 
 const database = await openDatabaseRig();
 const folder = mkdtempSync(join(tmpdir(), 'clerestory-bench-log-'));

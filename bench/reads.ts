@@ -8,6 +8,7 @@ import { systemClock } from '../src/kernel/index.ts';
 import { rollUp } from '../src/sensing/history/rollup-store.ts';
 import { seedStreams } from '../test/streams.ts';
 import { fillDays } from './rig/fill.ts';
+import { median } from './rig/median.ts';
 import { openDatabaseRig, openSensingRig, sendFirstReadings } from './rig/sensing.ts';
 
 const { values: options } = parseArgs({ options: { rows: { type: 'string', default: '10000000' }, days: { type: 'string', default: '30' } } });
@@ -52,16 +53,6 @@ async function measure(url: string, busy: number): Promise<void> {
     if (!response.ok) throw new Error(`${path} was answered with ${response.status}: ${text.slice(0, 500)}`);
     return JSON.parse(text) as Awaited<ReturnType<typeof get>>;
   };
-  const median = async (act: () => Promise<void>, times: number): Promise<number> => {
-    await act(); // the first one opens connections and compiles
-    const took: number[] = [];
-    for (let n = 0; n < times; n += 1) {
-      const from = performance.now();
-      await act();
-      took.push(performance.now() - from);
-    }
-    return took.sort((a, b) => a - b)[times >> 1] ?? NaN;
-  };
   const walk = async (path: string): Promise<void> => {
     let seen = 0;
     for (let next: string | undefined = path; next !== undefined; ) {
@@ -72,24 +63,24 @@ async function measure(url: string, busy: number): Promise<void> {
     if (seen !== STREAMS) throw new Error(`${path} showed ${seen} datastreams`);
   };
   const latest = '$expand=Observations($top=1;$orderby=phenomenonTime desc';
-  print(`latest of ${STREAMS.toLocaleString('en')} datastreams by ${PAGE}, ids and results`, await median(() => walk(`/v1.1/Datastreams?$top=${PAGE}&$select=id&${latest};$select=result)`), 5), Infinity, Infinity);
-  print(`latest of ${STREAMS.toLocaleString('en')} datastreams in one answer, /api/latest`, await median(async () => void (await get('/api/latest')), 11), 100, 50);
-  print(`the same, whole entities`, await median(() => walk(`/v1.1/Datastreams?$top=${PAGE}&${latest})`), 3), Infinity, Infinity);
+  print(`latest of ${STREAMS.toLocaleString('en')} datastreams by ${PAGE}, ids and results`, await median(() => walk(`/v1.1/Datastreams?$top=${PAGE}&$select=id&${latest};$select=result)`), 5, 1), Infinity, Infinity);
+  print(`latest of ${STREAMS.toLocaleString('en')} datastreams in one answer, /api/latest`, await median(async () => void (await get('/api/latest')), 11, 1), 100, 50);
+  print(`the same, whole entities`, await median(() => walk(`/v1.1/Datastreams?$top=${PAGE}&${latest})`), 3, 1), Infinity, Infinity);
   const [from, to] = [new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS - 31 * DAY_MS), new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS - DAY_MS)];
   const month = `/api/history/datastreams/${busy}?from=${from.toISOString()}&to=${to.toISOString()}&step=hour`;
   const buckets = (await get(month)).buckets?.length ?? 0;
-  print(`month of hourly means (${buckets} hours)`, await median(async () => void (await get(month)), 21), 30, 10);
-  print('$count of all observations', await median(async () => void (await get('/v1.1/Observations?$count=true&$top=1')), 21), 100, 30);
+  print(`month of hourly means (${buckets} hours)`, await median(async () => void (await get(month)), 21, 1), 30, 10);
+  print('$count of all observations', await median(async () => void (await get('/v1.1/Observations?$count=true&$top=1')), 21, 1), 100, 30);
   for (const [name, order] of [['by id', ''], ['by time, newest first', '&$orderby=phenomenonTime desc'], ['by time, oldest first', '&$orderby=phenomenonTime']] as const) {
     const startMs = performance.now();
     const { '@iot.nextLink': next } = await get(`/v1.1/Observations?$top=100&$skip=${DEPTH}${order}`);
     const skip_ms = performance.now() - startMs;
     if (next === undefined) throw new Error('there is no next page');
-    print(`page of 100 at depth ${DEPTH.toLocaleString('en')} by next link, ${name} (by $skip ${skip_ms.toFixed(0)} ms)`, await median(async () => void (await get(next)), 21), 20, 10);
+    print(`page of 100 at depth ${DEPTH.toLocaleString('en')} by next link, ${name} (by $skip ${skip_ms.toFixed(0)} ms)`, await median(async () => void (await get(next)), 21, 1), 20, 10);
   }
   const things = `/v1.1/Things?$top=${PAGE}`;
-  print(`$expand=Datastreams($expand=Observations($top=1)) of ${PAGE} things, names and results`, await median(async () => void (await get(`${things}&$select=name&$expand=Datastreams($select=name;$expand=Observations($top=1;$select=result))`)), 11), 150, 50);
-  print('the same, whole entities', await median(async () => void (await get(`${things}&$expand=Datastreams($expand=Observations($top=1))`)), 11), 150, 50);
+  print(`$expand=Datastreams($expand=Observations($top=1)) of ${PAGE} things, names and results`, await median(async () => void (await get(`${things}&$select=name&$expand=Datastreams($select=name;$expand=Observations($top=1;$select=result))`)), 11, 1), 150, 50);
+  print('the same, whole entities', await median(async () => void (await get(`${things}&$expand=Datastreams($expand=Observations($top=1))`)), 11, 1), 150, 50);
 }
 
 function print(what: string, ms: number, floor_ms: number, aim_ms: number): void {
