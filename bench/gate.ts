@@ -56,6 +56,8 @@ readingsASecond('numbers, a course that jumps', () => Math.round(random() * 600)
 microsecondsAMessage('terms without a list', 'OM_CategoryObservation', () => (random() < 0.5 ? 'open' : 'closed'));
 microsecondsAMessage('an uplink of eight members', 'OM_Observation', () => ({ temperature: Math.round(random() * 400) / 10, humidity: 40, co2_ppm: 500 + Math.floor(random() * 300), battery_volt: 3.6, state: 'ok', open: false, rssi: -97, firmware: '2.1.4' }));
 microsecondsAMessage('an uplink with a text of 80 letters', 'OM_Observation', () => ({ level: Math.round(200 + random() * 30) / 100, status: 'pump 3 is running, the inlet is clear and the outlet valve stands at 40 percent' }));
+const frame = Array.from({ length: 36 }, () => Math.floor(random() * 256).toString(16).padStart(2, '0')).join('');
+microsecondsAMessage('an uplink with 40 bytes in hex', 'OM_Observation', () => ({ fPort: 18, payload: frame + Array.from({ length: 4 }, () => `0${Math.floor(random() * 16).toString(16)}`).join('') }));
 
 console.log('\nrule                there  recall  precision');
 const found = new Map<string, { there: number; right: number; wrong: number }>();

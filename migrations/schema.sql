@@ -513,6 +513,16 @@ create table invitation (
 );
 comment on table invitation is 'purpose: city-operations. One-time links that make a staff account; the code is kept only as its SHA-256.';
 
+create table kept_report (
+  account bytea not null,
+  request_id text not null,
+  kept_at timestamp with time zone not null,
+  constraint kept_report_pkey PRIMARY KEY (account, request_id),
+  constraint kept_report_request_id_fkey FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE
+);
+CREATE INDEX kept_report_request ON public.kept_report USING btree (request_id);
+comment on table kept_report is 'purpose: service-requests. Reports that residents keep in their list, by the HMAC of their account. Without the secret link and without any key: what is sealed of a report stays sealed.';
+
 create table legal_hold (
   case_id text not null,
   reason text not null,
@@ -572,6 +582,7 @@ create table log_body_old (
   created_at timestamp with time zone not null,
   constraint log_body_old_pkey PRIMARY KEY (commitment)
 );
+CREATE INDEX log_body_old_leaf ON public.log_body_old USING btree (log_number, leaf_index);
 comment on table log_body_old is 'purpose: city-operations. What leaves of logs that were ended commit to; never personal data.';
 
 create table log_head (
@@ -621,8 +632,10 @@ create table look_act (
   own_surname boolean not null,
   sealed_until timestamp with time zone,
   leaf_index bigint,
+  told text not null default 'now'::text,
   constraint look_act_pkey PRIMARY KEY (act_id, case_id, record),
   constraint look_act_search_by_check CHECK ((search_by = ANY (ARRAY['words'::text, 'name'::text, 'email'::text, 'phone'::text]))),
+  constraint look_act_told_check CHECK ((told = ANY (ARRAY['now'::text, 'after-step'::text]))),
   constraint look_act_via_check CHECK ((via = ANY (ARRAY['detail'::text, 'list'::text, 'search'::text, 'export'::text, 'print'::text, 'api'::text])))
 );
 CREATE INDEX look_act_at ON public.look_act USING btree (at);
@@ -884,6 +897,15 @@ create table policy_version (
 );
 comment on table policy_version is 'purpose: city-operations. Every policy that was in force, as text, so that old decisions can be read against it.';
 
+create table public_limit (
+  key_hash bytea not null,
+  count integer not null,
+  until timestamp with time zone not null,
+  constraint public_limit_pkey PRIMARY KEY (key_hash)
+);
+CREATE INDEX public_limit_until ON public.public_limit USING btree (until);
+comment on table public_limit is 'purpose: city-operations. How often an address called a public door in the present minute, so that a restart does not forget it; doors and addresses only as HMAC-SHA-256 under keys/identity.key.';
+
 create table purpose_register (
   version integer not null generated as identity,
   since timestamp with time zone not null,
@@ -938,6 +960,9 @@ create table request (
   word_fields text[] not null default '{}'::text[],
   parted boolean not null default false,
   public_answers jsonb,
+  quiet boolean not null default false,
+  purpose text,
+  erased_at timestamp with time zone,
   constraint closed_with_outcome_and_sentence CHECK ((((state = ANY (ARRAY['done'::text, 'declined'::text])) = (closed_at IS NOT NULL)) AND ((closed_at IS NULL) = (outcome IS NULL)) AND ((closed_at IS NULL) = (sentence IS NULL)) AND ((sentence IS NULL) OR (length(btrim(sentence)) >= 8)))),
   constraint request_idempotency_hash_key UNIQUE (idempotency_hash),
   constraint request_outcome_check CHECK ((outcome = ANY (ARRAY['fixed'::text, 'made_safe'::text, 'no_fault_found'::text, 'not_ours'::text, 'duplicate'::text, 'false_alarm'::text]))),
@@ -948,6 +973,7 @@ create table request (
 );
 CREATE INDEX request_filed ON public.request USING btree (filed_at, seq);
 CREATE INDEX request_incident ON public.request USING btree (incident_id) WHERE (incident_id IS NOT NULL);
+CREATE INDEX request_kept ON public.request USING btree (purpose, id) WHERE (erased_at IS NULL);
 CREATE INDEX request_open_place ON public.request USING btree (public_lat, public_lon) WHERE (closed_at IS NULL);
 CREATE INDEX request_service ON public.request USING btree (service_code, seq);
 CREATE INDEX request_state ON public.request USING btree (state, seq);
@@ -955,6 +981,17 @@ CREATE INDEX request_unparted ON public.request USING btree (id) WHERE (NOT part
 CREATE INDEX request_unreleased ON public.request USING btree (seq) WHERE (NOT published);
 CREATE INDEX request_updated ON public.request USING btree (updated_at);
 comment on table request is 'purpose: service-requests. What residents report about places and things; no contact data, that is sealed under the key of the case.';
+
+create table request_erasure (
+  request_id text not null,
+  erased_at timestamp with time zone not null,
+  cause text not null,
+  receipt bytea,
+  constraint request_erasure_cause_check CHECK ((cause = ANY (ARRAY['ended'::text, 'retention'::text, 'decision'::text]))),
+  constraint request_erasure_pkey PRIMARY KEY (request_id),
+  constraint request_erasure_request_id_fkey FOREIGN KEY (request_id) REFERENCES request(id) ON DELETE CASCADE
+);
+comment on table request_erasure is 'purpose: service-requests. When and why what a resident wrote was erased, and the receipt that proves it; holds no key and no word of the case.';
 
 create table request_note (
   request_id text not null,
@@ -980,6 +1017,19 @@ create table request_token (
 );
 CREATE INDEX request_token_request ON public.request_token USING btree (request_id);
 comment on table request_token is 'purpose: service-requests. SHA-256 of the secret follow-up links; the secrets themselves are not kept.';
+
+create table resident_session (
+  secret_hash bytea not null,
+  account bytea not null,
+  service_mark bytea,
+  created_at timestamp with time zone not null,
+  seen_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint resident_session_pkey PRIMARY KEY (secret_hash)
+);
+CREATE INDEX resident_session_account ON public.resident_session USING btree (account);
+CREATE INDEX resident_session_mark ON public.resident_session USING btree (service_mark) WHERE (service_mark IS NOT NULL);
+comment on table resident_session is 'purpose: service-requests. Residents who are signed in to their list of reports. The account is an HMAC of issuer and subject under keys/identity.key; there is no name, address or other claim.';
 
 create table revoked_token (
   id text not null,
@@ -1074,6 +1124,7 @@ create table session (
   method text not null,
   factors smallint not null,
   proved_at timestamp with time zone,
+  service_mark bytea,
   constraint session_factors_check CHECK ((factors = ANY (ARRAY[1, 2]))),
   constraint session_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id) ON DELETE CASCADE,
   constraint session_pkey PRIMARY KEY (id),
@@ -1081,8 +1132,17 @@ create table session (
   constraint session_secret_hash_key UNIQUE (secret_hash)
 );
 CREATE INDEX session_person ON public.session USING btree (person_id);
+CREATE INDEX session_service_mark ON public.session USING btree (service_mark) WHERE (service_mark IS NOT NULL);
 CREATE CONSTRAINT TRIGGER session_revocation AFTER DELETE ON public.session DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tell_revocation();
 comment on table session is 'purpose: city-operations. Signed-in browsers of staff; the cookie''s secret is kept only as its SHA-256.';
+
+create table spent_logout_token (
+  hash bytea not null,
+  until timestamp with time zone not null,
+  constraint spent_logout_token_pkey PRIMARY KEY (hash)
+);
+CREATE INDEX spent_logout_token_until ON public.spent_logout_token USING btree (until);
+comment on table spent_logout_token is 'purpose: city-operations. Logout tokens of sign-in services that were used, as HMAC of their ids, until they would be too old anyway.';
 
 create table thing (
   id bigint not null generated as identity,

@@ -10,7 +10,7 @@ import { registerCspReports } from './csp-reports.ts';
 import { registerPublicRoutes } from './public-routes.ts';
 import { createSensing } from './sensing/index.ts';
 import { createServices } from './services/index.ts';
-import { readSignInService } from './sign-in-service.ts';
+import { readSignInServices } from './sign-in-service.ts';
 import { createTrust, hashSecret } from './trust/index.ts';
 
 export interface RunningCity {
@@ -62,9 +62,10 @@ export async function startCity(config: Config, { clock, random, logger, say }: 
     const publicUrl = config.public_url ?? `http://${config.host}:${port}`;
     const visitUrl = publicUrl.replace('//127.0.0.1:', '//localhost:');
 
-    const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, witnessPolicy: city.witnessPolicy, timeZone: city.info.time_zone, publicUrl: config.public_url, city: () => ({ name: city.info.name, url: publicUrl.replace(/\/+$/, '') }), secondFactor: config.second_factor, signInService: readSignInService(config, city.feedsYaml, metrics), broker: config });
+    const signIn = readSignInServices(config, city.feedsYaml, metrics);
+    const trust = await createTrust({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, purposesYaml: city.purposesYaml, witnessPolicy: city.witnessPolicy, timeZone: city.info.time_zone, ...(city.info.country === undefined ? {} : { country: city.info.country }), publicUrl: config.public_url, city: () => ({ name: city.info.name, url: publicUrl.replace(/\/+$/, '') }), secondFactor: config.second_factor, signInService: signIn.staff, residentService: signIn.residents, broker: config });
     onClose(() => trust.close());
-    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: trust.purposes, gate: trust.gate, authenticateToken: (token) => trust.authenticateToken(token), authorize: (principal, action) => trust.authorize(principal, action), publicUrl: () => publicUrl, history: { seal_after_days: config.seal_after_days, log: trust.log }, devices: { tokens: trust.deviceTokens, random }, sharedAs: `city-${String(process.pid)}-${clock.nowMs().toString(36)}`, feeds: { feedsYaml: city.feedsYaml, codecs: city.codecs, random } });
+    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: trust.purposes, gate: trust.gate, authenticateToken: (token) => trust.authenticateToken(token), authorize: (principal, action) => trust.authorize(principal, action), noteDenied: trust.noteDenied, publicUrl: () => publicUrl, history: { seal_after_days: config.seal_after_days, log: trust.log }, devices: { tokens: trust.deviceTokens, random }, sharedAs: `city-${String(process.pid)}-${clock.nowMs().toString(36)}`, feeds: { feedsYaml: city.feedsYaml, codecs: city.codecs, random } });
     onClose(() => sensing.close());
     const brain = await createBrain({ handle, bus, clock, logger, metrics, sensing, purposes: trust.purposes, rulesYaml: city.rulesYaml });
     onClose(() => brain.close());

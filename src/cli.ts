@@ -11,7 +11,7 @@ const USAGE = `clerestory: the open city operations centre
   clerestory token --role ROLE [--purpose ID]        print a bearer token for scripts and devices
                                                      (Authorization: Bearer …, or the MQTT password)
 ${describePromises()}
-  clerestory witness --data DIR --port N [--host H] [--name NAME] (--log VKEY … | --policy FILE)
+  clerestory witness --data DIR --port N [--host H] [--name NAME] (--log VKEY … | --policy FILE) [--ml-dsa]
                                                      watch the logs of others: cosign what continues what was seen
   clerestory witness show --data DIR                 print what a witness holds
   clerestory broker --socket PATH                    the key broker as a process of its own, for CLERESTORY_BROKER

@@ -1,5 +1,6 @@
 import type { PoolConfig } from 'pg';
 import type { RunningCity, Surroundings } from './app.ts';
+import { readCityFolder } from './city.ts';
 import type { Config } from './config.ts';
 import { Refused } from './kernel/index.ts';
 import { buildHttp, createBus, createMetrics, findFreePort, findRunningDatabase, isMigrated, openDatabase } from './platform/index.ts';
@@ -26,7 +27,8 @@ export async function startIngest(config: Config, { clock, random, logger, say }
     if (!(await isMigrated(handle.db))) throw new Refused({ code: 'start.config-invalid', detail: 'The database is not of this version: start the city itself first, and all of its processes from the same release.', field: 'role' });
     const bus = await createBus(handle, clock, logger);
     onClose(() => bus.close());
-    const door = await createDoorkeeper({ handle, bus, clock, random, logger, metrics, dataFolder: config.data });
+    const { country } = (await readCityFolder(config)).info;
+    const door = await createDoorkeeper({ handle, bus, clock, random, logger, metrics, dataFolder: config.data, ...(country === undefined ? {} : { country }) });
     onClose(() => door.close());
 
     const port = config.port === 0 ? await findFreePort(config.host, random) : config.port;
@@ -37,7 +39,7 @@ export async function startIngest(config: Config, { clock, random, logger, say }
 
     say('making itself known to the other processes');
     const sharedAs = `ingest-${String(process.pid)}-${clock.nowMs().toString(36)}`;
-    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: door.purposes, gate: door.gate, authenticateToken: (token) => door.authenticateToken(token), authorize: door.authorize, publicUrl: () => config.public_url ?? url, devices: { tokens: door.deviceTokens, random }, sharedAs });
+    const sensing = await createSensing({ handle, bus, clock, logger, metrics, purposes: door.purposes, gate: door.gate, authenticateToken: (token) => door.authenticateToken(token), authorize: door.authorize, noteDenied: door.noteDenied, publicUrl: () => config.public_url ?? url, devices: { tokens: door.deviceTokens, random }, sharedAs });
     onClose(() => sensing.close());
     await sensing.registerRoutes(http);
     door.onRevoked((id) => sensing.disconnectPrincipal(id));

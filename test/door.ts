@@ -68,7 +68,7 @@ export async function openDoor(options: Partial<Pick<IdentityOptions, 'secondFac
     },
     close: async () => {
       await http.close();
-      identity.close();
+      await identity.close();
       await bus.close();
       if (options.dataFolder === undefined) rmSync(dataFolder, { recursive: true, force: true });
     },

@@ -214,6 +214,61 @@ const KINDS: readonly Kind[] = [
   }),
 ];
 
+/** Two digits of a month that carries what `more` says. */
+const dated = (draw: Draw, order: 'dmy' | 'ymd', { day: ofDay = 0, month: ofMonth = 0 } = {}): string => {
+  const { day, month, year } = birthday(draw);
+  const [dd, mm] = [pad(Number(day) + ofDay, 2), pad(Number(month) + ofMonth, 2)];
+  return order === 'dmy' ? `${dd}${mm}${year}` : `${year}${mm}${dd}`;
+};
+/** Digits of the letter (A is 01) and of the sum of digits of each product. */
+const crossed = (digits: string, weights: readonly number[]): number => weights.reduce((sum, weight, at) => sum + [...String(weight * Number(digits[at]))].reduce((cross, sign) => cross + Number(sign), 0), 0);
+const ordinal = (letter: string): string => pad(letter.charCodeAt(0) - 64, 2);
+const icaoDigit = (text: string): string => String([...text].reduce((sum, sign, at) => sum + Number.parseInt(sign, 36) * ([7, 3, 1][at % 3] as number), 0) % 10);
+
+/** J. Verhoeff, Error Detecting Decimal Codes (1969): the table of the group, row by row, and the permutations that repeat one. */
+const GROUP = ['0123456789', '1234067895', '2340178956', '3401289567', '4012395678', '5987604321', '6598710432', '7659821043', '8765932104', '9876543210'];
+const PLACES = ['0123456789', '1576283094', '5803796142', '8916043527', '9453126870', '4286573901', '2793806415', '7046913258'];
+const verhoeffDigit = (body: string): string => {
+  const sum = [...body].reverse().reduce((product, sign, at) => Number(GROUP[product]?.[Number(PLACES[(at + 1) % 8]?.[Number(sign)])]), 0);
+  return String(GROUP[sum]?.indexOf('0'));
+};
+
+/** Kinds that need no sentence of their own: countries of the east and north, documents, plates, networks of cards. */
+const MORE_KINDS: readonly Kind[] = [
+  checked('id.bg-egn', 'BG', 'ЕГН', true, (draw) => ((body) => body + String((weighted(body, [2, 4, 8, 5, 10, 9, 7, 3, 6]) % 11) % 10))(`${dated(draw, 'ymd')}${draw.digits(3)}`)),
+  checked('id.cz-rc', 'CZ', 'rodné číslo', true, (draw) => until(() => ((body) => ((rest) => (rest > 9 ? null : `${body.slice(0, 6)}/${body.slice(6)}${String(rest)}`))((11 - Number(`${body}0`) % 11) % 11))(`${dated(draw, 'ymd', { month: draw.of([0, 50]) })}${draw.digits(3)}`))),
+  { rule: 'id.dk-cpr', country: 'DK', word: 'CPR', alone: true, make: (draw) => `${dated(draw, 'dmy')}${draw.of(['', '-'])}${String(draw.whole(1, 9))}${draw.digits(3)}` },
+  checked('id.hr-oib', 'HR', 'OIB', true, (draw) => ((body) => {
+    let product = 10;
+    for (const sign of body) product = (((Number(sign) + product) % 10 || 10) * 2) % 11;
+    return body + String((11 - product) % 10);
+  })(`${String(draw.whole(1, 9))}${draw.digits(9)}`)),
+  { rule: 'id.ie-pps', country: 'IE', word: 'PPS', alone: true, make: (draw) => ((digits, second) => `${digits}${'WABCDEFGHIJKLMNOPQRSTUV'[(weighted(digits, [8, 7, 6, 5, 4, 3, 2]) + (second === '' ? 0 : 9 * (second.charCodeAt(0) - 64))) % 23] as string}${second}`)(`${String(draw.whole(1, 9))}${draw.digits(6)}`, draw.of(['', 'A', 'H'])) },
+  checked('id.lv-pk', 'LV', 'personas kods', true, (draw) => until(() => ((body) => ((check) => (check > 9 ? null : `${body.slice(0, 6)}-${body.slice(6)}${String(check)}`))((1101 - weighted(body, [1, 6, 3, 7, 9, 10, 5, 8, 4, 2])) % 11))(`${dated(draw, 'dmy')}${String(draw.whole(0, 2))}${draw.digits(3)}`))),
+  checked('id.ro-cnp', 'RO', 'CNP', true, (draw) => ((body) => body + String(((sum) => (sum === 10 ? 1 : sum))(weighted(body, [2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9]) % 11)))(`${String(draw.whole(1, 6))}${dated(draw, 'ymd')}${pad(draw.whole(1, 46), 2)}${draw.digits(3)}`)),
+  checked('id.gr-amka', 'GR', 'ΑΜΚΑ', true, (draw) => ((body) => body + luhnDigit(body))(`${dated(draw, 'dmy')}${draw.digits(4)}`)),
+  checked('id.lu-matricule', 'LU', 'matricule', true, (draw) => ((body) => `${body}${luhnDigit(body)}${verhoeffDigit(body)}`)(`19${dated(draw, 'ymd')}${draw.digits(3)}`)),
+  { rule: 'id.is-kt', country: 'IS', word: 'kennitala', alone: true, make: (draw) => until(() => ((body) => ((check) => (check > 9 ? null : `${body.slice(0, 6)}${draw.of(['', '-'])}${body.slice(6)}${String(check)}${draw.of(['9', '0'])}`))((11 - (weighted(body, [3, 2, 7, 6, 5, 4, 3, 2]) % 11)) % 11))(`${dated(draw, 'dmy')}${draw.digits(2)}`)) },
+  checked('id.si-emso', 'SI', 'EMŠO', true, (draw) => until(() => ((body) => ((check) => (check > 9 ? null : body + String(check)))((11 - (weighted(body, [7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11)) % 11))(((date) => `${date.slice(0, 4)}9${date.slice(4)}50${draw.digits(3)}`)(dated(draw, 'dmy'))))),
+  checked('id.hu-szam', 'HU', 'adóazonosító', true, (draw) => until(() => ((body) => ((check) => (check > 9 ? null : body + String(check)))(weighted(body, [1, 2, 3, 4, 5, 6, 7, 8, 9]) % 11))(`8${draw.digits(8)}`))),
+  checked('id.hu-szam', 'HU', 'TAJ', true, (draw) => ((body) => body + String(weighted(body, [3, 7, 3, 7, 3, 7, 3, 7]) % 10))(`1${draw.digits(7)}`)),
+  checked('id.de-kvnr', 'DE', 'KVNR', true, (draw) => ((letter, digits) => `${letter}${digits}${String(crossed(ordinal(letter) + digits, [1, 2, 1, 2, 1, 2, 1, 2, 1, 2]) % 10)}`)(draw.letters(1), draw.digits(8))),
+  checked('id.de-rvnr', 'DE', 'RVNR', true, (draw) => ((head, letter, serial) => `${head}${letter}${serial}${String(crossed(head + ordinal(letter) + serial, [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1]) % 10)}`)(`${pad(draw.whole(10, 89), 2)}${dated(draw, 'dmy')}`, draw.letters(1), draw.digits(2))),
+  checked('id.uk-nhs', 'GB', 'NHS', true, (draw) => until(() => ((body) => ((check) => (check > 9 ? null : grouped(body + String(check), [3, 3], draw.of(['', ' ', '-']))))((11 - (weighted(body, [10, 9, 8, 7, 6, 5, 4, 3, 2]) % 11)) % 11))(`${String(draw.whole(4, 7))}${draw.digits(8)}`))),
+  { rule: 'imsi', country: 'DE', word: 'IMSI', alone: false, make: (draw) => `262${draw.digits(12)}` },
+  checked('imsi', 'DE', 'ICCID', true, (draw) => ((body) => body + luhnDigit(body))(`8949${draw.digits(14)}`)),
+  checked('id.document', 'DE', 'Ausweis', true, (draw) => ((body) => body + icaoDigit(body))(`${draw.letters(1, 'CFGHJKLMNPRTVWXYZ')}${draw.digits(3)}${draw.letters(2, 'CFGHJKLMNPRTVWXYZ')}${draw.digits(2)}`)),
+  { rule: 'id.document', country: 'NL', word: 'paspoort', alone: false, make: (draw) => `${draw.letters(2)}${draw.digits(6)}${String(draw.whole(0, 9))}` },
+  { rule: 'plate', country: 'GB', word: 'registration', alone: true, make: (draw) => `${draw.letters(2, 'ABCDEFGHJKLMNOPRSTUVWXY')}${draw.of(['02', '14', '24', '51', '68', '73'])} ${draw.letters(3)}` },
+  { rule: 'plate', country: 'TR', word: 'plakası', alone: true, make: (draw) => `${pad(draw.whole(1, 81), 2)} ${draw.letters(draw.whole(1, 3), 'ABCDEFGHJKLMNPRSTUVYZ')} ${String(draw.whole(100, 999))}` },
+  { rule: 'plate', country: 'PT', word: 'matrícula', alone: true, make: (draw) => draw.of([() => `${draw.letters(2)}-${draw.digits(2)}-${draw.letters(2)}`, () => `${draw.digits(2)}-${draw.letters(2)}-${draw.digits(2)}`])() },
+  { rule: 'plate', country: 'SE', word: 'registreringsnummer', alone: true, make: (draw) => `${draw.letters(3, 'BCDFGHJKLNPRSTWXZ')} ${draw.digits(2)}${draw.of(['1', '7', 'B', 'K'])}` },
+  { rule: 'plate', country: 'CZ', word: 'SPZ', alone: true, make: (draw) => `${String(draw.whole(1, 9))}${draw.letters(1, 'ABCEHJKLMPSTUZ')}${String(draw.whole(1, 9))} ${draw.digits(4)}` },
+  { rule: 'plate', country: 'IT', word: 'targa', alone: true, make: (draw) => `${draw.letters(2, 'ABCDEFGHJKLMNPRSTVWXYZ')} ${draw.digits(3)} ${draw.letters(2, 'ABCDEFGHJKLMNPRSTVWXYZ')}` },
+  checked('card', 'DE', 'card', true, (draw) => ((body) => body + luhnDigit(body))(draw.of([() => `34${draw.digits(12)}`, () => `36${draw.digits(11)}`, () => `352${String(draw.whole(8, 9))}${draw.digits(11)}`, () => `62${draw.digits(13)}`, () => `2${String(draw.whole(300, 699))}${draw.digits(11)}`, () => `6759${draw.digits(11)}`])())),
+  { rule: 'address.email', country: 'DE', word: 'mail', alone: true, make: (draw) => draw.of([() => `"o. ${draw.letters(4)}"@post.example`, () => `x${draw.digits(3)}@[192.0.2.${String(draw.whole(1, 254))}]`, () => `a${draw.digits(2)} @ post-amt.de`, () => `a${draw.digits(2)} (at) post-amt (dot) de`])() },
+];
+
 const SENTENCES = ['{}', '{} was seen', 'Seen: {}', '{word}: {}', '{word} {}', '"{}"', '({})', 'near the pump, {word} {}, at noon', '{word}={};'] as const;
 
 /** Nothing of these is anybody's: what sensors, clocks and software say. */
@@ -236,7 +291,7 @@ export function makeCorpus(seed: number, per: number): Sample[] {
   const draw = drawFrom(seeded(seed));
   const samples: Sample[] = [];
   const say = (sentence: string, word: string, found: string): string => sentence.replace('{word}', word).replace('{}', found);
-  for (const { rule, country, word, make, miss, alone } of KINDS) {
+  for (const { rule, country, word, make, miss, alone } of [...KINDS, ...MORE_KINDS]) {
     const sentences = alone ? SENTENCES : SENTENCES.filter((sentence) => sentence.includes('{word}'));
     for (let n = 0; n < per; n += 1) {
       samples.push({ text: say(draw.of(sentences), word, make(draw)), carries: rule, country });

@@ -28,7 +28,7 @@ export default defineConfig({
           'worker-src': ['self', 'blob:'],
           'connect-src': ['self'],
           'frame-ancestors': ['none'],
-          'base-uri': ['self'],
+          'base-uri': ['none'],
           'form-action': ['self'],
           'object-src': ['none'],
           'require-trusted-types-for': ['script'],

@@ -46,11 +46,11 @@ export interface SensingRig {
   close(): Promise<void>;
 }
 
-export async function openSensingRig({ handle }: DatabaseRig): Promise<SensingRig> {
+export async function openSensingRig({ handle }: DatabaseRig, { purposes = EVERY_PURPOSE }: { purposes?: Parameters<typeof createSensing>[0]['purposes'] } = {}): Promise<SensingRig> {
   const logger = createLogger('warn');
   const metrics = createMetrics();
   const bus = await createBus(handle, systemClock, silentLogger);
-  const sensing = await createSensing({ handle, bus, clock: systemClock, logger, metrics, purposes: EVERY_PURPOSE, gate: createGate(metrics, 0), authenticateToken: async () => DEVICE, authorize: () => true, publicUrl: () => 'http://127.0.0.1' });
+  const sensing = await createSensing({ handle, bus, clock: systemClock, logger, metrics, purposes, gate: createGate(metrics, 0), authenticateToken: async () => DEVICE, authorize: () => true, publicUrl: () => 'http://127.0.0.1' });
   let consumed = 0;
   sensing.onReadings((batch) => {
     for (const reading of batch) consumed += reading.valid ? 1 : 0;

@@ -26,6 +26,8 @@ export const City = z.object({
   /** Path of the PMTiles basemap on this server; null when the city has none. */
   basemap: z.string().nullable(),
   time_zone: z.string(),
+  /** ISO 3166-1 alpha-2: whose telephone numbers and plates the gate knows in their national forms; DE when left out. */
+  country: z.string().regex(/^[A-Z]{2}$/, 'It is the code of ISO 3166-1, such as DE.').optional(),
   languages: z.array(Language),
   demo: z.object({ scenario: z.string(), speed: z.number() }).nullable(),
   version: z.string(),

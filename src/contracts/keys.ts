@@ -27,6 +27,21 @@ export const ErasureRequest = z.strictObject({ approval: z.string().min(1).max(6
 /** PUT /api/keys/holds/{caseId} */
 export const LegalHold = z.strictObject({ reason: Reason });
 
+/** GET /api/keys/holds */
+export const HoldList = z.object({ holds: z.array(z.object({ caseId: CaseId, reason: z.string(), placedBy: z.string(), placedAt: Instant })) });
+export type HoldList = z.infer<typeof HoldList>;
+
+/** GET /api/keys/cases/{caseId}: how a case lies, and nothing of what is in it. */
+export const CaseKeyState = z.object({
+  caseId: CaseId,
+  version: z.number().int().describe('Of the root key that wraps its keys'),
+  records: z.number().int().describe('Sealed records'),
+  madeAt: Instant,
+  erasedAt: Instant.nullable(),
+  hold: z.string().nullable().describe('Why it must not be erased'),
+});
+export type CaseKeyState = z.infer<typeof CaseKeyState>;
+
 /** What the resident keeps of an erasure; `clerestory verify erase FILE` checks it. It holds no key and no word of the case. */
 export const ErasureReceipt = z.strictObject({
   v: z.literal(1),

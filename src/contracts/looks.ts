@@ -37,6 +37,12 @@ export const SealedCounts = z.object({
 });
 export type SealedCounts = z.infer<typeof SealedCounts>;
 
+/** GET /api/looks/sealed/entries: each by its entry in the log, without its case. */
+export const SealedEntries = z.object({
+  entries: z.array(z.object({ index: z.number().int(), at: Instant, until: Instant, told: z.boolean().describe('Whether the resident has been told'), extensions: z.number().int() })),
+});
+export type SealedEntries = z.infer<typeof SealedEntries>;
+
 /** POST /api/looks/disclosures: asks that a pseudonym be named; another person has to agree. */
 export const DisclosureRequest = z.strictObject({ pseudonym: z.string().min(1).max(100), reason: z.string().trim().min(10).max(500) });
 /** POST /api/looks/disclosures/{approval} */

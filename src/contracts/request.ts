@@ -3,6 +3,9 @@ import { Instant, Language, LonLat } from './common.ts';
 import { Outcome } from './incident.ts';
 import { Look, LookRequest } from './trust.ts';
 
+/** When residents are told of looks at their report: at once, or with its next step and after 30 days at the latest. */
+const LooksTold = z.enum(['now', 'after-step']);
+
 /** Progress of a service request; GeoReport folds it into open and closed. */
 export const REQUEST_STATES = ['received', 'assigned', 'in_progress', 'done', 'declined'] as const;
 export const RequestState = z.enum(REQUEST_STATES);
@@ -49,6 +52,7 @@ export const PortalService = z.object({
   questions: z.array(ServiceQuestion),
   /** Hours that the city promises; null when it promises none. */
   sla_hours: z.number().nullable(),
+  looks_told: LooksTold,
 });
 export type PortalService = z.infer<typeof PortalService>;
 
@@ -64,6 +68,8 @@ export const PortalReport = z.strictObject({
   phone: z.string().trim().max(50).default(''),
   /** Answers to the service's questions by their code; several values only for a multivaluelist. */
   answers: z.record(z.string().max(60), z.union([z.string().max(4_000), z.array(z.string().max(255)).max(50)])).default({}),
+  /** The resident's page says nothing of looks unless `?looks` stands at the end of its address. */
+  quiet: z.boolean().default(false),
   /** Made by the page, so that a repeated send files one request: at least 16 random characters. */
   idempotency_key: z.union([z.literal(''), z.string().min(16, 'Use at least 16 random characters.').max(64)]).default(''),
 });
@@ -88,10 +94,16 @@ export const PortalRequest = z.object({
   timeline: z.array(z.object({ at: Instant, state: RequestState, text: z.string() })),
   contact: z.array(z.string()).describe('Which contact fields are kept, never their content'),
   words: z.array(z.string()).describe('Which fields of words are kept'),
-  looks: z.array(Look),
+  looks: z.array(Look).describe('Those that the resident is told of by now'),
+  looksWaiting: z.number().int().describe('Looks that are told with the next step of the report, 30 days after them at the latest'),
+  looksTold: LooksTold,
+  /** The page shows looks only when it is asked. */
+  quiet: z.boolean(),
   answers: z.array(z.object({ question: z.string(), answer: z.string() })),
   /** Until when the resident may reopen it; null while it is open and after that. */
   reopenUntil: Instant.nullable(),
+  /** What the resident wrote was erased: its purpose ended, its retention ran out, or two people decided; `receipt`: GET /api/portal/requests/{token}/erasure has one. */
+  erased: z.object({ at: Instant, cause: z.enum(['ended', 'retention', 'decision']), receipt: z.boolean() }).nullable(),
 });
 export type PortalRequest = z.infer<typeof PortalRequest>;
 

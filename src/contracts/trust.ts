@@ -83,6 +83,8 @@ export const PurposeUse = z.object({
   streams: z.array(z.object({ id: z.number().int(), name: z.string(), purpose: z.string(), observations: z.boolean() })),
   /** Rules, services, feeds and exports that run. */
   parts: z.array(z.object({ kind: z.enum(['rule', 'service', 'feed', 'export']), id: z.string(), purpose: z.string() })),
+  /** Residents' reports whose words or contact data are still there; how many of them a legal hold keeps, and the oldest last step of the others. */
+  reports: z.array(z.object({ purpose: z.string(), kept: z.number().int(), held: z.number().int(), oldest: Instant.nullable() })),
 });
 export type PurposeUse = z.infer<typeof PurposeUse>;
 
@@ -124,7 +126,7 @@ export type LookWay = z.infer<typeof LookWay>;
 
 /** A resident's view of one access to their data. */
 export const Look = z.object({
-  index: z.number().int().describe('Leaf index in the transparency log'),
+  index: z.number().int().describe('Leaf index in the transparency log; below zero in a log that was put aside (docs/reference/log.md, "After a rollback")'),
   n: z.number().int().describe('Running number among the looks of this case, from 1; 0 for a sealed look'),
   at: Instant,
   position: z.string(),

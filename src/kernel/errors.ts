@@ -26,6 +26,7 @@ export const REFUSALS = {
   'auth.link-spent': row(410, 'This link was used or has expired', 'Ask for a new link.'),
   'auth.cross-site': row(403, 'The request came from another site', 'Open the page on this server and try again.'),
   'auth.name-taken': row(409, 'Somebody has this name already', 'Choose another name, such as one with a middle initial.'),
+  'auth.passphrase-weak': row(400, 'This passphrase is easy to guess', 'Take four words that do not belong together, or one that a password manager makes.'),
   'auth.last-administrator': row(409, 'This is the last administrator', 'Invite another administrator first.'),
   'auth.passkey-not-here': row(400, 'Passkeys cannot be used at this address', 'Open the page under a domain name over https, or as http://localhost, or use a password.'),
   'auth.second-factor-needed': row(403, 'A second factor must be set up first', 'Set up one-time codes or a passkey on the page /account; the city can start with second_factor: optional.'),
@@ -37,6 +38,8 @@ export const REFUSALS = {
   'auth.service-failed': row(401, 'The sign-in service did not vouch for you', 'Begin again from the sign-in page; if it stays, ask who runs the service.'),
   'auth.service-away': row(424, 'The sign-in service did not answer', 'Use a passkey or a passphrase, or try again later.'),
   'auth.service-off': row(404, 'No sign-in service is set up', 'Set oidc_issuer in the configuration.'),
+  'auth.logout-token-wrong': row(400, 'The logout token is not right', 'Send the token that the sign-in service has just made for this client, once.'),
+  'auth.resident-needed': row(401, 'Nobody is signed in to the list of reports', 'Sign in on the page /my, or use the link of the report.'),
   'auth.no-account': row(403, 'Your account of the sign-in service has no account here', 'Ask an administrator for an invitation, and accept it with the sign-in service.'),
   // Two people
   'approval.needed': row(403, 'Two people must agree to this', 'Propose it; a second person approves it on the page /approvals.'),

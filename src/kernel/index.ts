@@ -5,4 +5,5 @@ export * from './errors.ts';
 export * from './geo.ts';
 export * from './ids.ts';
 export * from './limits.ts';
+export * from './pace.ts';
 export * from './state-machine.ts';

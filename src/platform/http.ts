@@ -123,7 +123,7 @@ export async function buildHttp(options: HttpOptions): Promise<Http> {
   http.addHook('onSend', async (request, reply) => {
     for (const [name, value] of headers) if (!reply.hasHeader(name) && !(name === 'cross-origin-resource-policy' && reply.hasHeader('access-control-allow-origin'))) reply.header(name, value);
     if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
-    if (request.principal?.kind === 'person' && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+    if ((request.principal?.kind ?? 'anonymous') !== 'anonymous' && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });
   return http;
 }

@@ -9,5 +9,5 @@ export { createMqttBroker, type MqttBroker, type PublishOutcome } from './mqtt/b
 export type { MqttPeer } from './mqtt/sessions.ts';
 export { REASON } from './mqtt/version-5.ts';
 export { createOutgoing, decodeStream, originOf, type EgressHost, type Outgoing, type Validators } from './outgoing.ts';
-export { CSP_REPORTS_PATH, securityHeaders } from './security-headers.ts';
+export { CONTENT_SECURITY_POLICY, CSP_REPORTS_PATH, securityHeaders } from './security-headers.ts';
 export { connectToSocket, listenOnSocket } from './unix-socket.ts';

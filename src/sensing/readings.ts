@@ -12,7 +12,7 @@ import { createJournal } from './ingest/journal.ts';
 import { openMqttDoor, type MqttApi, type MqttDeps, type MqttDoor } from './ingest/mqtt.ts';
 import { createRates } from './ingest/rates.ts';
 import { openHistory, type History } from './history/index.ts';
-import { openDirectory, type EntityChange } from './observations/directory.ts';
+import { openDirectory, type Directory, type EntityChange } from './observations/directory.ts';
 import { draftOf, type Draft } from './observations/draft.ts';
 import type { ObservationRow } from './observations/observation-row.ts';
 import { readHistory, readLatest, readLatestAt, readSeries } from './observations/observation-store.ts';
@@ -27,10 +27,12 @@ export interface ReadingsDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly purposes: Pick<Trust['purposes'], 'live' | 'get'> & Partial<Pick<Trust['purposes'], 'all'>>;
+  readonly purposes: Pick<Trust['purposes'], 'live' | 'get'> & Partial<Pick<Trust['purposes'], 'all' | 'onChange'>>;
   readonly gate: Gate;
   readonly authenticateToken: (token: string) => Promise<Principal | Refusal>;
   readonly authorize: (principal: Principal, action: Action) => boolean;
+  /** Hears whom MQTT denied what. */
+  readonly noteDenied?: (principal: Principal, action: string, resource: string) => void;
   readonly publicUrl: () => string;
   /** How old readings are treated; without it none is packed or deleted by itself. */
   readonly history?: { readonly seal_after_days: number; readonly log: Pick<Trust['log'], 'append' | 'readOpening'> };
@@ -171,6 +173,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
   };
 
   const mayShow = (id: number): boolean => isShown(directory.streams.get(id), purposes);
+  const stopHearing = tellHidden(directory, purposes);
   const noteEntityChange = (change: EntityChange): void => {
     if (change.set === 'Observations') reload();
     else directory.noteChange(change);
@@ -190,6 +193,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
     for (const row of rows) {
       const stream = await findSoon(row.datastream_id);
       if (stream === undefined) continue; // deleted meanwhile
+      if (!isShown(stream, purposes)) continue; // its purpose ended meanwhile
       const draft = draftOf(stream, row);
       const day = Math.floor(draft.phenomenonMs / DAY_MS);
       if (!partitions.isKnown(day)) await partitions.ensure(day);
@@ -247,8 +251,8 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
       await registerIngestRoutes(on, ingest, publicUrl, render);
     },
     startMqtt: async (options, apis, onOtherTopic) => {
-      mqtt = await openMqttDoor({ ingest, journal, clock, logger, metrics, authenticateToken: deps.authenticateToken, authorize: deps.authorize, apis, hasLatest: (id) => directory.streams.get(id)?.latest !== undefined, ...(onOtherTopic === undefined ? {} : { onOtherTopic }) });
-      if (http !== undefined) mqtt.broker.attachWebSocket(http.server);
+      mqtt = await openMqttDoor({ ingest, journal, clock, logger, metrics, authenticateToken: deps.authenticateToken, authorize: deps.authorize, ...(deps.noteDenied === undefined ? {} : { noteDenied: deps.noteDenied }), apis, hasLatest: (id) => mayShow(id) && directory.streams.get(id)?.latest !== undefined, mayShow, ...(onOtherTopic === undefined ? {} : { onOtherTopic }) });
+      if (http !== undefined) mqtt.broker.attachWebSocket(http.server, new URL(publicUrl()).host);
       const listening = await mqtt.broker.listen(options);
       mqttUrls.push(...mqttUrlsOf(publicUrl(), listening.port, http !== undefined));
       return listening;
@@ -263,6 +267,7 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
     }),
     ingestStats: () => ({ admitted, perPlaceKind: rates.perMinute(clock.nowMs()) }),
     close: async () => {
+      stopHearing();
       await mqtt?.close();
       await journal.drain();
       await history.close();
@@ -276,6 +281,18 @@ export async function openReadings(deps: ReadingsDeps): Promise<Readings> {
 /** Readings whose purpose has ended are shown to nobody, also before they are deleted. */
 function isShown(stream: Stream | undefined, purposes: ReadingsDeps['purposes']): boolean {
   return stream === undefined || purposes.get(stream.info.purpose) === undefined || purposes.live(stream.info.purpose);
+}
+
+/** Who watches hears at once that there is no value any more, or again. Returns what ends it. */
+function tellHidden(directory: Pick<Directory, 'streams' | 'tell'>, purposes: ReadingsDeps['purposes']): () => void {
+  const listHidden = (): Set<number> => new Set([...directory.streams.values()].filter((stream) => !isShown(stream, purposes)).map(({ id }) => id));
+  let hidden = listHidden();
+  const stop = purposes.onChange?.(() => {
+    const before = hidden;
+    hidden = listHidden();
+    directory.tell([...[...hidden].filter((id) => !before.has(id)), ...[...before].filter((id) => !hidden.has(id))]);
+  });
+  return () => stop?.();
 }
 
 function measureQueue(metrics: Metrics, queuedRows: () => number): void {

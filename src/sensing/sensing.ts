@@ -20,7 +20,7 @@ export interface SensingDeps extends Omit<ReadingsDeps, 'peers'> {
   readonly bus: Bus;
   /** Name of this process, when others may share the work on the same database. */
   readonly sharedAs?: string;
-  readonly purposes: Pick<Trust['purposes'], 'get' | 'live' | 'all'>;
+  readonly purposes: Pick<Trust['purposes'], 'get' | 'live' | 'all'> & Partial<Pick<Trust['purposes'], 'onChange'>>;
   /** Without it no device has a credential of its own. */
   readonly devices?: { readonly tokens: Trust['deviceTokens']; readonly random: Random };
   /** Feeds of the city and the codecs of their devices; without it there are none. */
@@ -79,12 +79,12 @@ export async function createSensing(deps: SensingDeps): Promise<Sensing> {
     takeObservation: (...sent) => ingest.takeOne(...sent),
     admitObservation: (...sent) => ingest.check(...sent),
     isMulti: (id) => readings.isMulti(id),
-    admitDescription: (value, path) => deps.gate.admitDescription(value, path),
+    admitDescription: (...written) => deps.gate.admitDescription(...written),
     settings: () => readings.serverSettings(),
   });
   entities.onEntityChange((change) => readings.noteEntityChange(change));
   await peers?.join(readings.peerHandlers);
-  const imports = createCsvImports({ handle, clock, purposes, entities, readings: { takeDataArrays: (principal, body) => ingest.takeDataArrays(principal, body), onReadings: (handleBatch) => readings.onReadings(handleBatch) }, streams: () => readings.streams() });
+  const imports = createCsvImports({ handle, clock, purposes, entities, gate: deps.gate, readings: { takeDataArrays: (principal, body) => ingest.takeDataArrays(principal, body), onReadings: (handleBatch) => readings.onReadings(handleBatch) }, streams: () => readings.streams() });
   const feeds = deps.feeds === undefined ? undefined : await openFeeds({ ...deps, ...deps.feeds, entities, readings: { takeDataArrays: (principal, body) => ingest.takeDataArrays(principal, body), onReadings: (handleBatch) => readings.onReadings(handleBatch) } });
   return {
     streams: () => readings.streams(),

@@ -45,6 +45,8 @@ const Service = z.strictObject({
   public: z.boolean().default(true),
   /** With `open311_open_posting`: takes GeoReport POSTs without an api_key. */
   open_posting: z.boolean().default(false),
+  /** When residents are told of looks at their report: at once, or with its next step and after 30 days at the latest. */
+  looks_told: z.enum(['now', 'after-step']).default('now'),
   attributes: z.array(Attribute).max(50).default([]),
 });
 export type Service = z.infer<typeof Service>;

@@ -1,11 +1,14 @@
+import type { FastifyRequest } from 'fastify';
 import type { Action, Principal } from '../contracts/principal.ts';
 import type { Look } from '../contracts/trust.ts';
 import type { Refusal, Result } from '../kernel/index.ts';
 import type { Trx } from '../platform/index.ts';
-import type { Approvals, Looks } from '../trust/index.ts';
+import type { Approvals, LimitStoreClass, Looks } from '../trust/index.ts';
 
 /** What services needs of trust; `Trust` fits it. */
 export interface TrustDoor {
+  /** Counts of public calls that outlive a restart; only tests leave it out. */
+  readonly publicLimits?: { storeOf(group: string): LimitStoreClass };
   authenticateToken(token: string): Promise<Principal | Refusal>;
   authorize(principal: Principal, action: Action): boolean;
   readonly cases: {
@@ -19,6 +22,17 @@ export interface TrustDoor {
   /** Without it nothing ends: only tests leave it out. */
   readonly purposes?: { refusalOf(id: string): Refusal | null };
   readonly approvals: Pick<Approvals, 'propose' | 'spend'>;
+}
+
+/** What the list of a resident needs of trust; `Trust` fits it. */
+export interface ResidentDoor {
+  readonly residents: {
+    readonly service: { readonly label: string } | null;
+    /** The account whose session came with the request, hex; null when there is none. */
+    accountOf(request: FastifyRequest): Promise<string | null>;
+    /** Throws `Refused` unless the request comes from a page of this server. */
+    refuseForeignPage(request: FastifyRequest): void;
+  };
 }
 
 /** SHA-256 of a secret, hex; only trust holds ciphers and hashes. */

@@ -23,6 +23,8 @@ export interface Report {
   readonly contact: Readonly<Record<string, string>>;
   /** Made by the sender; a second report with it files nothing. Empty when there is none. */
   readonly idempotencyKey: string;
+  /** Whether the resident's page says nothing of looks by itself. */
+  readonly quiet?: boolean;
 }
 
 export interface Receipt {
@@ -77,6 +79,7 @@ export async function fileReport(deps: FilingDeps, report: Report): Promise<Resu
       {
         id,
         service_code: service.code,
+        purpose: service.purpose,
         state: 'received',
         language: report.language,
         source: report.source,
@@ -94,6 +97,7 @@ export async function fileReport(deps: FilingDeps, report: Report): Promise<Resu
         filed_at: filedAt,
         expected_at: service.sla_hours === null ? null : new Date(filedAt.getTime() + service.sla_hours * 3_600_000),
         contact_fields: contactFields,
+        quiet: report.quiet ?? false,
         idempotency_hash: idempotencyHash,
         fingerprint,
       },

@@ -3,6 +3,7 @@ import type { LookRequest, LookWay } from '../contracts/trust.ts';
 import { Refused } from '../kernel/index.ts';
 import type { LookItem, Looks } from '../trust/index.ts';
 import type { TrustDoor } from './doors.ts';
+import type { Catalogue } from './catalogue.ts';
 import { isClosed } from './request.ts';
 import type { NoteRow, RequestRow } from './request-store.ts';
 import { CONTACT_RECORD, REASON_FIELD, reopeningRecord, WORDS_RECORD } from './words-of-residents.ts';
@@ -28,12 +29,31 @@ function lookingPosition(trust: Pick<TrustDoor, 'authorize'>, principal: Princip
 /** Whether somebody has reason to look at it by the state of the work: open, or closed a short while ago. */
 const isWorkedOn = (row: RequestRow, nowMs: number): boolean => !isClosed(row.state) || row.closed_at === null || nowMs - row.closed_at.getTime() < AFTER_CLOSING_MS;
 
-export const wordsItem = (row: RequestRow, nowMs: number): LookItem[] => (row.word_fields.length === 0 ? [] : [{ caseId: row.id, record: WORDS_RECORD, fields: row.word_fields, assigned: isWorkedOn(row, nowMs) }]);
+/** What the city's catalogue and the clock say of a look, whoever looks. */
+export interface LookContext {
+  readonly catalogue: Pick<Catalogue, 'byCode'>;
+  readonly nowMs: number;
+  /** Reports of a purpose that does not live are not opened for another one either. */
+  readonly purposes?: TrustDoor['purposes'] | undefined;
+}
 
-export const reopeningItems = (row: RequestRow, notes: readonly NoteRow[], nowMs: number): LookItem[] =>
-  notes.filter(({ sealed }) => sealed).map(({ seq }) => ({ caseId: row.id, record: reopeningRecord(seq), fields: [REASON_FIELD], assigned: isWorkedOn(row, nowMs) }));
+/** Why nothing of the report may be opened: the purpose that it was filed under does not live. */
+export function checkReportPurpose({ purposes }: Pick<LookContext, 'purposes'>, row: RequestRow): void {
+  const refusal = row.purpose === null ? null : (purposes?.refusalOf(row.purpose) ?? null);
+  if (refusal !== null) throw new Refused({ ...refusal, detail: `${refusal.detail} What residents wrote for it is opened by nobody.` });
+}
 
-export function contactItem(row: RequestRow, wanted: readonly string[], nowMs: number): LookItem[] {
+const isOver = ({ purposes }: LookContext, row: RequestRow): boolean => row.purpose !== null && (purposes?.refusalOf(row.purpose) ?? null) !== null;
+
+function itemOf(row: RequestRow, record: string, fields: readonly string[], { catalogue, nowMs }: LookContext): LookItem {
+  return { caseId: row.id, record, fields, assigned: isWorkedOn(row, nowMs), told: catalogue.byCode(row.service_code)?.looks_told ?? 'now' };
+}
+
+export const wordsItem = (row: RequestRow, context: LookContext): LookItem[] => (row.word_fields.length === 0 || isOver(context, row) ? [] : [itemOf(row, WORDS_RECORD, row.word_fields, context)]);
+
+export const reopeningItems = (row: RequestRow, notes: readonly NoteRow[], context: LookContext): LookItem[] => (isOver(context, row) ? [] : notes.filter(({ sealed }) => sealed).map(({ seq }) => itemOf(row, reopeningRecord(seq), [REASON_FIELD], context)));
+
+export function contactItem(row: RequestRow, wanted: readonly string[], context: LookContext): LookItem[] {
   const fields = wanted.filter((field) => row.contact_fields.includes(field));
-  return fields.length === 0 ? [] : [{ caseId: row.id, record: CONTACT_RECORD, fields, assigned: isWorkedOn(row, nowMs) }];
+  return fields.length === 0 || isOver(context, row) ? [] : [itemOf(row, CONTACT_RECORD, fields, context)];
 }

@@ -9,14 +9,18 @@ import { inLanguage, questionOf, type Service } from './catalogue.ts';
 import { cleanLine, cleanText } from './field-text.ts';
 import { fileReport, type FilingDeps } from './filing.ts';
 import type { Gazetteer } from './gazetteer.ts';
+import { limiterOptions } from './limiter.ts';
 import { boxAround, locate } from './location.ts';
 import { reopenRequest } from './progress.ts';
 import { noteText, publicViewOf } from './public-view.ts';
 import { REOPEN_MS } from './request.ts';
 import { pointOf, type RequestRow } from './request-store.ts';
+import type { RetentionStore } from './retention-store.ts';
+import { toldLooks } from './told-looks.ts';
 import { answersIn, readOwnWords, reopeningRecord } from './words-of-residents.ts';
 
 export interface PortalDeps extends FilingDeps {
+  readonly retention: Pick<RetentionStore, 'readErasure'>;
   readonly gazetteer: Gazetteer;
   readonly bounds: Bounds | null;
   readonly ratePerMinute: { readonly read: number; readonly write: number };
@@ -29,7 +33,7 @@ const Secret = z.string().regex(/^[0-9a-hjkmnp-tv-z]{32}$/, 'This is not a follo
 /** What the resident's pages ask for. None of it needs an account; the secret of the link opens one's own report. */
 export async function registerPortal(http: Http, deps: PortalDeps): Promise<void> {
   await http.register(async (plain) => {
-    await plain.register(rateLimit, { global: false });
+    await plain.register(rateLimit, limiterOptions(deps.trust, 'portal'));
     const scope = plain as unknown as Http;
     const reading = { action: 'public' as const, rateLimit: { max: deps.ratePerMinute.read, timeWindow: 60_000 } };
     const writing = { action: 'public' as const, rateLimit: { max: deps.ratePerMinute.write, timeWindow: 60_000 } };
@@ -76,6 +80,7 @@ function portalServiceOf(service: Service, language: Language): PortalService {
     keywords: service.keywords[language] ?? [],
     questions: service.attributes.map((attribute) => questionOf(attribute, language)),
     sla_hours: service.sla_hours,
+    looks_told: service.looks_told,
   };
 }
 
@@ -96,6 +101,7 @@ async function fileFromPortal(deps: PortalDeps, report: PortalReport) {
       location,
       contact: { name: cleanLine(report.name), email: report.email, phone: cleanLine(report.phone) },
       idempotencyKey: report.idempotency_key,
+      quiet: report.quiet,
     }),
   );
 }
@@ -109,7 +115,10 @@ async function findByToken(deps: PortalDeps, token: string): Promise<RequestRow>
 async function portalRequestOf(deps: PortalDeps, row: RequestRow, token: string, asked: Language | undefined): Promise<PortalRequest> {
   const filedIn = deps.catalogue.languages.find((each) => each === row.language) ?? deps.catalogue.defaultLanguage;
   const language = asked ?? filedIn;
-  const [notes, looks] = await Promise.all([deps.store.notesOf([row.id]), deps.trust.cases.looksOf(row.id)]);
+  const notes = await deps.store.notesOf([row.id]);
+  const erasure = row.erased_at === null ? null : await deps.retention.readErasure(row.id);
+  // without the keys of the case nobody reads its looks any more
+  const { shown: looks, waiting } = erasure === null ? await toldLooks(deps.trust, row.id, notes) : { shown: [], waiting: [] };
   const own = unwrap(await readOwnWords(deps.trust, row, notes, token));
   const service = deps.catalogue.byCode(row.service_code);
   const reopenUntilMs = row.closed_at === null ? 0 : row.closed_at.getTime() + REOPEN_MS;
@@ -130,8 +139,12 @@ async function portalRequestOf(deps: PortalDeps, row: RequestRow, token: string,
     contact: row.contact_fields,
     words: [...row.word_fields, ...notes.filter(({ sealed }) => sealed).map(({ seq }) => reopeningRecord(seq))],
     looks,
+    looksWaiting: waiting.length,
+    looksTold: service?.looks_told ?? 'now',
+    quiet: row.quiet,
     answers: showAnswers(service, { ...row.attributes, ...answersIn(own.words) }, language, true).map(({ question, answer }) => ({ question, answer })),
-    reopenUntil: reopenUntilMs >= deps.clock.nowMs() ? isoOf(reopenUntilMs) : null,
+    erased: erasure === null ? null : { at: erasure.at.toISOString(), cause: erasure.cause, receipt: erasure.receipt !== null },
+    reopenUntil: erasure === null && reopenUntilMs >= deps.clock.nowMs() ? isoOf(reopenUntilMs) : null,
   };
 }
 

@@ -16,7 +16,7 @@ interface ProgressDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly catalogue: Catalogue;
-  readonly trust: Pick<TrustDoor, 'cases' | 'looks'>;
+  readonly trust: Pick<TrustDoor, 'cases' | 'looks' | 'purposes'>;
 }
 
 /**
@@ -59,6 +59,9 @@ export async function reopenRequest(deps: ProgressDeps, id: string, reason: stri
     if (!step.ok) return step;
     const report = filedOfRow(deps.catalogue, request);
     if (report === null) return refuse('request.act-not-allowed', 'The city no longer offers this service; please file a new report.');
+    if (request.erased_at !== null) return refuse('request.act-not-allowed', 'What you wrote was erased; please file a new report.');
+    const over = deps.trust.purposes?.refusalOf(request.purpose ?? report.purpose) ?? null;
+    if (over !== null) return { ok: false, refusal: over };
     const seq = await deps.store.change(trx, request, { state: step.value.state, kind: 'reopened_by_resident', outcome: null, sentence: null, sealed: true }, new Date(nowMs));
     await sealReopening(deps.trust, trx, id, seq, reason);
     const reopened: RequestReopened = { report: { ...report, hasWords: true }, incidentId: request.incident_id, at: isoOf(nowMs) };

@@ -40,8 +40,14 @@ interface RequestTable {
   incident_id: string | null;
   incident_number: number | null;
   applied_seq: Generated<number>;
+  /** The resident's page says nothing of looks by itself. */
+  quiet: Generated<boolean>;
   idempotency_hash: string | null;
   fingerprint: string | null;
+  /** Purpose it was filed under; null for rows of before, until the next start. */
+  purpose: string | null;
+  /** When what the resident wrote was erased; the row stays for the figures. */
+  erased_at: Date | null;
 }
 export type RequestRow = Selectable<RequestTable>;
 
@@ -66,7 +72,7 @@ type RequestTables = {
   catalogue_version: { hash: string; since: Date };
 };
 
-export type NewRequest = Omit<RequestRow, 'seq' | 'published' | 'public_description' | 'public_answers' | 'outcome' | 'sentence' | 'updated_at' | 'closed_at' | 'incident_id' | 'incident_number' | 'applied_seq' | 'parted'>;
+export type NewRequest = Omit<RequestRow, 'seq' | 'published' | 'public_description' | 'public_answers' | 'outcome' | 'sentence' | 'updated_at' | 'closed_at' | 'incident_id' | 'incident_number' | 'applied_seq' | 'parted' | 'erased_at'>;
 
 /** What a public list asks for; every bound is inclusive and every part optional. */
 export interface PublicFilter {
@@ -126,7 +132,7 @@ export function createRequestStore(handle: DatabaseHandle) {
       const { contact_fields, word_fields, attributes, ...rest } = request;
       await on(trx)
         .insertInto('request')
-        .values({ ...rest, contact_fields: [...contact_fields], word_fields: [...word_fields], attributes: JSON.stringify(attributes), updated_at: request.filed_at, public_description: null, public_answers: null, parted: true, outcome: null, sentence: null, closed_at: null, incident_id: null, incident_number: null })
+        .values({ ...rest, contact_fields: [...contact_fields], word_fields: [...word_fields], attributes: JSON.stringify(attributes), updated_at: request.filed_at, public_description: null, public_answers: null, parted: true, outcome: null, sentence: null, closed_at: null, incident_id: null, incident_number: null, erased_at: null })
         .execute();
       await on(trx).insertInto('request_note').values({ request_id: request.id, seq: 1, at: request.filed_at, state: request.state, kind: 'filed', outcome: null, sentence: null, sealed: false }).execute();
       await on(trx).insertInto('request_token').values({ token_hash: tokenHash, request_id: request.id, made_at: request.filed_at }).execute();

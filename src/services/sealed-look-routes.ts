@@ -3,7 +3,7 @@ import { Approval } from '../contracts/approval.ts';
 import { Contact, RequestWords, SealedLookProposal, SealedLookRequest } from '../contracts/request.ts';
 import { Refused, unwrap } from '../kernel/index.ts';
 import type { Http } from '../platform/index.ts';
-import { contactItem, lookingAct, wordsItem } from './looking.ts';
+import { checkReportPurpose, contactItem, lookingAct, wordsItem } from './looking.ts';
 import type { RequestRow } from './request-store.ts';
 import { findRequest, type StaffDeps } from './staff-routes.ts';
 import { wordsAnswers } from './staff-view.ts';
@@ -17,18 +17,19 @@ const Shown = z.object({ words: RequestWords.omit({ looks: true, reopenings: tru
 
 /** Looks that a court or an authority orders to be told later: two people each time, a sealed leaf at once, and opened by itself on the day. */
 export function registerSealedLooks(http: Http, { store, catalogue, trust, clock }: StaffDeps): void {
-  http.post('/api/requests/:id/sealed-look/proposals', { config: { action: 'requests.look' }, schema: { params: Id, body: SealedLookProposal, response: { 201: Approval } } }, async (request, reply) => {
+  http.post('/api/requests/:id/sealed-look/proposals', { config: { action: 'requests.look', stepUp: true }, schema: { params: Id, body: SealedLookProposal, response: { 201: Approval } } }, async (request, reply) => {
     const row = await findRequest(store, request.params.id);
     const body = actOf(row, request.body, clock.nowMs());
     return reply.code(201).send(unwrap(await trust.approvals.propose(request.principal, 'look.seal', row.id, body, request.body.reason)));
   });
 
-  http.post('/api/requests/:id/sealed-look', { config: { action: 'requests.look' }, schema: { params: Id, body: SealedLookRequest, response: { 200: Shown } } }, async (request, reply) => {
+  http.post('/api/requests/:id/sealed-look', { config: { action: 'requests.look', stepUp: true }, schema: { params: Id, body: SealedLookRequest, response: { 200: Shown } } }, async (request, reply) => {
     const { approval, ...wish } = request.body;
     const row = await findRequest(store, request.params.id);
+    checkReportPurpose(trust, row);
     const nowMs = clock.nowMs();
     const body = actOf(row, wish, nowMs);
-    const items = [...(wish.records.includes('words') ? wordsItem(row, nowMs) : []), ...(wish.records.includes('contact') ? contactItem(row, ['name', 'email', 'phone'], nowMs) : [])];
+    const items = [...(wish.records.includes('words') ? wordsItem(row, { catalogue, nowMs, purposes: trust.purposes }) : []), ...(wish.records.includes('contact') ? contactItem(row, ['name', 'email', 'phone'], { catalogue, nowMs, purposes: trust.purposes }) : [])];
     if (items.length === 0) throw new Refused({ code: 'request.not-found', detail: 'No such data is kept for this request.', field: 'records' });
     const act = { ...lookingAct(trust, request.principal, 'requests.look', wish, 'detail'), sealedUntil: wish.until };
     // the approval counts as used only if the look was made

@@ -5,7 +5,7 @@ import { Refused, unwrap, type Clock } from '../kernel/index.ts';
 import type { Http } from '../platform/index.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { TrustDoor } from './doors.ts';
-import { contactItem, lookingAct, reopeningItems, wordsItem } from './looking.ts';
+import { checkReportPurpose, contactItem, lookingAct, reopeningItems, wordsItem } from './looking.ts';
 import { declineRequest, publishRequest } from './progress.ts';
 import type { RequestRow, RequestStore } from './request-store.ts';
 import { detailOf, summaryOf, wordsAnswers } from './staff-view.ts';
@@ -51,8 +51,9 @@ export function registerStaff(http: Http, deps: StaffDeps): void {
 
   http.post('/api/requests/:id/words', { config: { action: 'requests.look' }, schema: { params: Id, body: WordsRequest, response: { 200: RequestWords } } }, async (request, reply) => {
     const row = await findRequest(store, request.params.id);
+    checkReportPurpose(trust, row);
     const notes = await store.notesOf([row.id]);
-    const items = [...wordsItem(row, clock.nowMs()), ...reopeningItems(row, notes, clock.nowMs())];
+    const items = [...wordsItem(row, { catalogue, nowMs: clock.nowMs(), purposes: trust.purposes }), ...reopeningItems(row, notes, { catalogue, nowMs: clock.nowMs(), purposes: trust.purposes })];
     if (items.length === 0) throw new Refused({ code: 'request.not-found', detail: 'The resident wrote nothing in words.', field: 'id' });
     const shown = unwrap(await trust.looks.open(lookingAct(trust, request.principal, 'requests.look', request.body, request.body.via), items));
     const words = shown.find(({ record }) => record === WORDS_RECORD)?.plain ?? {};
@@ -73,7 +74,8 @@ export function registerStaff(http: Http, deps: StaffDeps): void {
 
   http.post('/api/requests/:id/contact', { config: { action: 'requests.contact' }, schema: { params: Id, body: ContactRequest, response: { 200: Contact } } }, async (request, reply) => {
     const row = await findRequest(store, request.params.id);
-    const items = contactItem(row, request.body.fields ?? CONTACT_FIELDS, clock.nowMs());
+    checkReportPurpose(trust, row);
+    const items = contactItem(row, request.body.fields ?? CONTACT_FIELDS, { catalogue, nowMs: clock.nowMs(), purposes: trust.purposes });
     if (items.length === 0) throw new Refused({ code: 'request.not-found', detail: 'No such contact data is kept for this request.', field: 'id' });
     const [first] = unwrap(await trust.looks.open(lookingAct(trust, request.principal, 'requests.contact', request.body, 'detail'), items));
     if (first === undefined) throw new Refused({ code: 'key.gone', detail: 'The key of this case was destroyed on purpose.' });
@@ -90,7 +92,7 @@ export function registerStaff(http: Http, deps: StaffDeps): void {
     else {
       // as it stands: the city reads it to release it, and that is a look like any other
       const purpose = catalogue.byCode(row.service_code)?.purpose ?? 'service-requests';
-      const items = wordsItem(row, clock.nowMs());
+      const items = wordsItem(row, { catalogue, nowMs: clock.nowMs(), purposes: trust.purposes });
       const [first] = items.length === 0 ? [] : unwrap(await trust.looks.open(lookingAct(trust, request.principal, 'requests.look', { purpose, reasonCode: 'review_text', reason: RELEASE_REASON }, 'detail'), items));
       unwrap(await publishRequest(deps, row.id, { description: first?.plain['description'] ?? '', answers: answersIn(first?.plain ?? {}) }));
     }

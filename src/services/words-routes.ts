@@ -22,7 +22,7 @@ export function registerWords(http: Http, deps: StaffDeps): void {
     const rows = await store.listForStaff({ limit: limit + 1, ...(state && { state }), ...(service && { serviceCode: service }), ...(published !== undefined && { published }), ...(cursor && { beforeSeq: Number(cursor) }) });
     const page = rows.slice(0, limit);
     const act = lookingAct(trust, request.principal, 'requests.search', request.body, 'list');
-    const shown = new Map(unwrap(await trust.looks.open(act, page.flatMap((row) => wordsItem(row, clock.nowMs())))).map((each) => [each.caseId, each]));
+    const shown = new Map(unwrap(await trust.looks.open(act, page.flatMap((row) => wordsItem(row, { catalogue, nowMs: clock.nowMs(), purposes: trust.purposes })))).map((each) => [each.caseId, each]));
     reply.header('cache-control', 'no-store');
     return {
       requests: page.map((row) => ({ ...summaryOf(catalogue, row, language), words: wordsText(catalogue, row, shown.get(row.id)?.plain ?? {}, language), look: shown.get(row.id)?.look ?? null })),
@@ -38,7 +38,7 @@ export function registerWords(http: Http, deps: StaffDeps): void {
     const rows = new Map((await store.listByIds(ids.slice(0, SEARCH_HITS_MAX))).map((row) => [row.id, row]));
     const hits = ids.flatMap((id) => rows.get(id) ?? []);
     // a hit says that this resident has this name, so it is shown with the field that matched and nothing more
-    const items = hits.flatMap((row) => (by === 'words' ? wordsItem(row, clock.nowMs()) : contactItem(row, CONTACT_OF[by], clock.nowMs())));
+    const items = hits.flatMap((row) => (by === 'words' ? wordsItem(row, { catalogue, nowMs: clock.nowMs(), purposes: trust.purposes }) : contactItem(row, CONTACT_OF[by], { catalogue, nowMs: clock.nowMs(), purposes: trust.purposes })));
     const shown = unwrap(await trust.looks.open(act, items));
     reply.header('cache-control', 'no-store');
     return {
@@ -56,7 +56,7 @@ export function registerWords(http: Http, deps: StaffDeps): void {
     const act = lookingAct(trust, request.principal, 'requests.search', request.body, 'export');
     const rows = await rowsOf(deps, scope);
     const nowMs = clock.nowMs();
-    const items = rows.flatMap((row) => [...(scope.include.includes('words') ? wordsItem(row, nowMs) : []), ...(scope.include.includes('contact') ? contactItem(row, ['name', 'email', 'phone'], nowMs) : [])]);
+    const items = rows.flatMap((row) => [...(scope.include.includes('words') ? wordsItem(row, { catalogue, nowMs, purposes: trust.purposes }) : []), ...(scope.include.includes('contact') ? contactItem(row, ['name', 'email', 'phone'], { catalogue, nowMs, purposes: trust.purposes }) : [])]);
     // what one person took in a day counts together, or many small exports would make a large one
     const taken = rows.length + (await trust.looks.countExported(request.principal.pseudonym));
     const shown = approval !== undefined || taken > EXPORT_ALONE_ROWS ? await openApproved(deps, approval, scope, request.body, taken, () => trust.looks.open(act, items)) : unwrap(await trust.looks.open(act, items));

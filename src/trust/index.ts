@@ -1,7 +1,9 @@
 export { verifyAccess } from './access/verify-access.ts';
 export type { Approvals } from './approvals/approvals.ts';
 export { createDoorkeeper } from './doorkeeper.ts';
-export { createGate, floorNotice, registrationOf, verifyGate, type Gate, type GateRegistration } from './gate/index.ts';
+export { countedBy, createGate, floorNotice, registrationOf, verifyGate, type Author, type Gate, type GateRegistration } from './gate/index.ts';
+export type { LimitStoreClass } from './identity/public-limits.ts';
+export type { ServiceClient } from './identity/code-flow.ts';
 export { readPositionMap, type SignInServiceOptions } from './identity/sign-in-service.ts';
 export { mintToken } from './identity/tokens.ts';
 export { verifyLog } from './log/verify-command.ts';

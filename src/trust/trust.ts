@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Action, Position, Principal } from '../contracts/principal.ts';
+import { readPlace } from '../contracts/tlog/place.ts';
 import type { LogStatus } from '../contracts/trust.ts';
 import { unwrap, type Clock, type Random, type Refusal } from '../kernel/index.ts';
 import type { Bus, DatabaseHandle, Http, Logger, Metrics } from '../platform/index.ts';
@@ -9,6 +10,9 @@ import { createGate, openGateLedger, registerGateRoutes, type Gate } from './gat
 import { registerIdentityRoutes } from './identity/identity-routes.ts';
 import { hasAdministrator } from './identity/identity-store.ts';
 import { createIdentity } from './identity/identity.ts';
+import type { ServiceClient } from './identity/code-flow.ts';
+import type { PublicLimits } from './identity/public-limits.ts';
+import type { Residents } from './identity/residents.ts';
 import type { SignInServiceOptions } from './identity/sign-in-service.ts';
 import type { TokenBook } from './identity/token-book.ts';
 import { meetBroker, type BrokerClient } from './keys/broker-client.ts';
@@ -44,8 +48,14 @@ export interface Trust {
   readonly authorize: (principal: Principal, action: Action) => boolean;
   /** Records what is to be recorded of a decision about a call; a refusal when it cannot be. */
   readonly noteDecision: DecisionLog['noteRoute'];
+  /** Records what somebody was denied at a door other than HTTP. */
+  readonly noteDenied: DecisionLog['noteDenied'];
   /** Calls with the id of a person or a token some of whose rights ended, at once and in every process. */
   readonly onRevoked: (listener: (principalId: string) => void) => void;
+  /** Residents who are signed in to their list of reports; no principals. */
+  readonly residents: Pick<Residents, 'service' | 'accountOf' | 'refuseForeignPage'>;
+  /** Counts of public calls that outlive a restart, for the limiter of routes. */
+  readonly publicLimits: Pick<PublicLimits, 'storeOf'>;
   /** Whether the caller has just proved who they are, for routes that ask for step-up. */
   readonly isFresh: (request: FastifyRequest) => boolean;
   readonly purposes: Purposes;
@@ -62,8 +72,10 @@ export interface Trust {
     /** What the leaf commits to, if it is of this kind and concerns no case: with it anybody can check the leaf. Nonce in hex, body as it was hashed. */
     readOpening(kind: string, index: number): Promise<{ nonce: string; body: string } | null>;
     status(): LogStatus;
-    /** The leaf as it stands in the log, and its proof to keep (C2SP tlog-proof). Throws `RangeError` beyond the published tree. */
-    prove(index: number): Promise<{ leaf: string; proof: string }>;
+    /** The leaf as it stands in the log, and its proof to keep (C2SP tlog-proof); null for one of a log that was lost. Throws `RangeError` beyond the published tree. */
+    prove(place: number): Promise<{ leaf: string; proof: string } | null>;
+    /** Verifier keys of the logs that were put aside, oldest first. */
+    oldKeys(): Promise<string[]>;
   };
   /** Who witnesses the log (C2SP tlog-policy); null while nobody does. */
   witnessPolicy(): string | null;
@@ -99,6 +111,8 @@ export interface TrustOptions {
   readonly secondFactor?: 'required' | 'optional';
   /** The city's own sign-in service (OpenID Connect), if it has one. */
   readonly signInService?: SignInServiceOptions | null;
+  /** The service at which residents sign in, if there is one. */
+  readonly residentService?: ServiceClient | null;
   /** Where the key broker is and how it keeps the root key; a child without a passphrase when it is left out. */
   readonly broker?: BrokerChoice;
   /** log2 of scrypt's N; only tests lower it. */
@@ -132,7 +146,8 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
     const looks = createLooks({ handle, clock, random, cases, blinding: createBlinding(readOrMakeSecret(dataFolder, 'index', random)) });
     const cost = options.passwordCostLog2 === undefined ? {} : { passwordCostLog2: options.passwordCostLog2 };
     const secondFactor = options.secondFactor ?? 'optional';
-    const identity = createIdentity({ handle, bus: options.bus, clock, random, logger, tokenKey: readOrMakeSecret(dataFolder, 'token', random), identityKey: readOrMakeSecret(dataFolder, 'identity', random), publicUrl, city: options.city?.().name ?? 'Clerestory', secondFactor, service: options.signInService ?? null, ...cost });
+    const identity = createIdentity({ handle, bus: options.bus, clock, random, logger, tokenKey: readOrMakeSecret(dataFolder, 'token', random), identityKey: readOrMakeSecret(dataFolder, 'identity', random), publicUrl, city: options.city?.().name ?? 'Clerestory', secondFactor, service: options.signInService ?? null, residentService: options.residentService ?? null, ...cost });
+    await identity.limits.load();
     const revocations = await createRevocations({ bus: options.bus, forget: (id) => identity.tokens.forget(id) });
     const witnesses = createWitnesses({ log, policyFile: options.witnessPolicy ?? null, clock, logger, metrics });
     const scrub = await createScrub({ log, handle, clock, logger, metrics });
@@ -143,20 +158,23 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
       deviceTokens: identity.tokens,
       authorize: policy.authorize,
       noteDecision: decisions.noteRoute,
+      noteDenied: decisions.noteDenied,
       onRevoked: (listener) => revocations.onRevoked(listener),
       isFresh: identity.isFresh,
+      residents: identity.residents,
+      publicLimits: identity.limits,
       purposes,
       parts,
       gate,
       cases,
       looks,
       approvals,
-      log: { append: async ({ kind, body }) => ({ index: await log.appendBody(kind, body) }), readOpening: (kind, index) => readOpening(handle, kind, index), status, prove: (index) => prove(log, index) },
+      log: { append: async ({ kind, body }) => ({ index: await log.appendBody(kind, body) }), readOpening: (kind, index) => readOpening(handle, kind, index), status, prove: (place) => prove(log, place), oldKeys: () => log.old.keys() },
       witnessPolicy: () => (options.witnessPolicy ? Buffer.from(options.witnessPolicy).toString('utf8') : null),
       createInvitation: async (positions, name, lifetime_ms) => (await identity.doors.invite({ positions, name, lifetime_ms })).code,
       hasAdministrator: () => hasAdministrator(handle.db),
       registerRoutes: async (http) => {
-        registerIdentityRoutes(http, { identity, db: handle.db, secondFactor });
+        registerIdentityRoutes(http, { identity, db: handle.db, note: decisions.note, secondFactor });
         registerApprovalRoutes(http, { approvals });
         registerKeyRoutes(http, { handle, approvals, cases, broker: keyBroker, roots, windowDays: brokerChoice.key_window_days });
         registerPolicyRoutes(http, { handle, policy });
@@ -175,7 +193,7 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
         await decisions.close();
         await gateLedger.close();
         purposes.close();
-        identity.close();
+        await identity.close();
         await witnesses.close();
         await broker?.close();
         await log.close();
@@ -188,7 +206,12 @@ export async function createTrust(options: TrustOptions): Promise<Trust> {
   }
 }
 
-async function prove(log: TransparencyLog, index: number): Promise<{ leaf: string; proof: string }> {
+async function prove(log: TransparencyLog, place: number): Promise<{ leaf: string; proof: string } | null> {
+  const { log: number, index } = readPlace(place);
+  if (number !== null) {
+    const found = await log.old.prove(number, index);
+    return found && { leaf: Buffer.from(found.entry).toString('utf8'), proof: found.proof };
+  }
   const [{ entry }, proof] = await Promise.all([log.proveInclusion(index), log.tlogProof(index)]);
   return { leaf: Buffer.from(entry).toString('utf8'), proof };
 }

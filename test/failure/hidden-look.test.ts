@@ -6,7 +6,7 @@ import { findOwnLeaves } from '../../src/contracts/tlog/own-leaves.ts';
 import { systemRandom } from '../../src/kernel/index.ts';
 import { createBroker } from '../../src/trust/broker/broker.ts';
 import { openJournal } from '../../src/trust/broker/journal.ts';
-import { openRootKeys } from '../../src/trust/broker/root-keys.ts';
+import { openRootKeys } from '../../src/trust/keeper/root-keys.ts';
 import { caseTag } from '../../src/trust/log/entry.ts';
 import { verifierKey } from '../../src/trust/log/note.ts';
 import { openFolder } from '../../src/trust/log/verify-command.ts';

@@ -53,7 +53,7 @@ test('the register, its versions, its use and its exports are public and agree',
   expect((await file('register.dpv.jsonld')).json['@graph']).toHaveLength(ids.length + 1);
   const rules = use.parts.filter(({ kind }: { kind: string }) => kind === 'rule').map(({ id }: { id: string }) => `rule:${id}`);
   expect((await file('algorithms.atrs.json')).json.records.map(({ metadata }: { metadata: { identifier: string } }) => metadata.identifier)).toEqual(rules);
-  expect((await file('sensors.csv')).text).toContain(',Noise,Noise,Environment department,,noise,no,');
+  expect((await file('sensors.csv')).text).toMatch(/,Noise,Noise,Environment department,,[^\n]*,no,[^\n]*,noise\r\n$/);
   expect((await file('sensors.geojson')).json.features[0].geometry).toEqual({ type: 'Point', coordinates: [11.57, 48.14] });
   expect((await file('signs.dtpr.json')).json.signs).toHaveLength(ids.length);
   expect((await file('purposes.yaml')).text).toContain('id: noise');
@@ -77,6 +77,35 @@ test('the command finds that register and city agree, from outside and on the ma
   }
   expect(verify().status).toBe(2);
   expect(verify('--data', join(city.data, 'nothing-here')).status).toBe(2);
+});
+
+test('it finds what is kept for longer than the register allows: reports of residents, and readings; a legal hold is told', async () => {
+  const filed = await city.call('POST', '/api/portal/requests', { body: { service_code: 'street-light', description: 'The light is out', answers: { FAULT: 'out' }, point: [11.57, 48.14] } });
+  expect(filed.status, filed.text).toBe(201);
+  const { id: purpose, retention_days } = (await city.call('GET', '/api/purposes/service-requests')).json.purpose as { id: string; retention_days: number };
+  expect((await city.call('GET', '/api/purposes/use')).json.reports).toEqual([{ purpose, kept: 1, held: 0, oldest: expect.any(String) }]);
+  const { verifyPurpose } = await import('../../src/trust/index.ts');
+  const at = async (days: number, source: { url: string } | { data: string }): Promise<[number, string]> => {
+    const lines: string[] = [];
+    return [await verifyPurpose({ ...source, nowMs: Date.now() + days * 86_400_000, print: (line) => void lines.push(line) }), lines.join('\n')];
+  };
+  for (const source of [{ url: city.url }, { data: city.data }]) {
+    expect(await at(retention_days - 1, { ...source })).toEqual([expect.any(Number), expect.not.stringContaining('reports of residents are kept')]);
+    expect(await at(retention_days + 4, { ...source })).toEqual([1, expect.stringMatching(/reports of residents are kept for service-requests that had their last step on \d{4}-\d{2}-\d{2}, and it allows \d+ days/)]);
+  }
+  expect((await at(4_000, { data: city.data }))[1]).toMatch(/readings of \d{4}-\d{2}-\d{2} are kept for noise, and it allows \d+ days/);
+
+  await inDatabase((client) => client.query(`update purpose_register set document = (select jsonb_agg(case when e->>'id' = 'service-requests' then e || '{"ends": "2026-01-01"}' else e end) from jsonb_array_elements(document) e)`));
+  expect((await at(0, { data: city.data }))[1]).toContain('1 reports of residents are kept, and service-requests ended more than a day ago');
+  await inDatabase((client) => client.query(`insert into legal_hold (case_id, reason, placed_by, placed_at) values ($1, 'Court file', 'p1', now())`, [filed.json.requestId]));
+  const [, held] = await at(0, { data: city.data });
+  expect(held).not.toContain('reports of residents are kept');
+  expect(held).toContain('that the 1 reports that a legal hold keeps should be kept');
+  await inDatabase(async (client) => {
+    await client.query('delete from legal_hold');
+    await client.query(`update purpose_register set document = (select jsonb_agg(case when e->>'id' = 'service-requests' then e || '{"ends": null}' else e end) from jsonb_array_elements(document) e)`);
+  });
+  expect(verify('--data', city.data).status).toBe(0);
 });
 
 test('it finds a datastream without a purpose of the register, and a register that was changed in the database', async () => {

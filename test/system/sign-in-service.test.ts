@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import Provider from 'oidc-provider';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cookieOf, HOST, openDoor, SAME_SITE, type Door } from '../door.ts';
+import { authorizeAt } from '../service-visit.ts';
 import { createMetrics } from '../../src/platform/index.ts';
 import { createOutgoing } from '../../src/platform/outgoing.ts';
 import { readPositionMap, type SignInServiceOptions } from '../../src/trust/identity/sign-in-service.ts';
@@ -69,45 +70,7 @@ const optionsFor = (changed: Partial<SignInServiceOptions> = {}): SignInServiceO
   ...changed,
 });
 
-/** What a browser keeps between requests to the service. */
-class Jar {
-  readonly #cookies = new Map<string, string>();
-  keep(response: Response): void {
-    for (const line of response.headers.getSetCookie()) {
-      const [pair = ''] = line.split(';');
-      this.#cookies.set(pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1));
-    }
-  }
-  header(): string {
-    return [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-  }
-}
-
-/** Signs in at the service as a person does, until it sends the browser back; gives the address that it sends it to. */
-async function authorize(location: string, login: string): Promise<string> {
-  const jar = new Jar();
-  const go = async (url: string, body?: Record<string, string>): Promise<Response> => {
-    const response = await fetch(url, { method: body ? 'POST' : 'GET', redirect: 'manual', headers: { cookie: jar.header() }, ...(body === undefined ? {} : { body: new URLSearchParams(body) }) });
-    jar.keep(response);
-    return response;
-  };
-  let response = await go(location);
-  for (let hop = 0; hop < 12; hop += 1) {
-    const next = response.headers.get('location');
-    if (next === null) {
-      const text = await response.text();
-      const action = /action="([^"]+)"/.exec(text)?.[1];
-      const prompt = /name="prompt" value="([^"]+)"/.exec(text)?.[1];
-      if (action === undefined || prompt === undefined) throw new Error(`the service shows no form: ${response.status} ${text.slice(0, 300)}`);
-      response = await go(new URL(action, issuer).href, { prompt, ...(prompt === 'login' ? { login, password: 'x' } : {}) });
-      continue;
-    }
-    const url = new URL(next, issuer).href;
-    if (url.startsWith(CALLBACK)) return url;
-    response = await go(url);
-  }
-  throw new Error('the service does not come to an end');
-}
+const authorize = (location: string, login: string): Promise<string> => authorizeAt(issuer, CALLBACK, location, login);
 
 const begin = async (door: Door, query = ''): Promise<{ location: string; cookie: string }> => {
   const response = await door.http.inject({ url: `/api/sign-in/service${query}`, headers: { host: HOST } });

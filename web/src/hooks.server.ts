@@ -1,4 +1,5 @@
 import type { Handle, HandleFetch } from '@sveltejs/kit/hooks';
+import { cookieName } from '#lib/ui/cookie-name.ts';
 import { isTheme, THEME_COOKIE } from '#lib/ui/theme.ts';
 import { chooseLanguage, isLanguage, LANGUAGE_COOKIE } from '#lib/i18n/language.ts';
 import { answerOf, keepCookies } from '#lib/server/inject.ts';
@@ -7,18 +8,21 @@ import { answerOf, keepCookies } from '#lib/server/inject.ts';
 const SERVER_PATHS = /^\/(api|live|v\d\.\d|open311|log|metrics)(\/|$)/;
 
 export const handle: Handle = async ({ event, resolve }) => {
-  const theme = event.cookies.get(THEME_COOKIE);
+  const isSecure = event.url.protocol === 'https:';
+  const theme = event.cookies.get(cookieName(THEME_COOKIE, isSecure));
   event.locals.theme = theme !== undefined && isTheme(theme) ? theme : 'auto';
   // a wall hangs in a dimmed room and nobody sits at it
   if (event.route.id === '/(ops)/wall' && event.locals.theme === 'auto') event.locals.theme = 'dark';
-  const asked = event.url.searchParams.get('language') ?? event.cookies.get(LANGUAGE_COOKIE) ?? '';
+  const asked = event.url.searchParams.get('language') ?? event.cookies.get(cookieName(LANGUAGE_COOKIE, isSecure)) ?? '';
   const inRoom = event.route.id?.startsWith('/(ops)') === true;
   event.locals.language = inRoom ? 'en' : isLanguage(asked) ? asked : chooseLanguage(event.request.headers.get('accept-language') ?? '');
-  return resolve(event, {
+  const response = await resolve(event, {
     transformPageChunk: ({ html }) => html.replace('%lang%', event.locals.language).replace('%theme%', event.locals.theme),
     // Link headers would preload fonts and chunks of pages that a slow terminal never opens
     preload: ({ type }) => type === 'js' || type === 'css' || type === 'font',
   });
+  if (response.headers.get('content-type') === 'text/html') response.headers.set('content-type', 'text/html; charset=utf-8');
+  return response;
 };
 
 /** Pages read /api in process: the same checks, the same audit, no network hop. */

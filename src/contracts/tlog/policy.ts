@@ -1,5 +1,5 @@
 import { equal } from './bytes.ts';
-import { LOG_KEY, readNoteKey, WITNESS_KEY, type NoteKey } from './note.ts';
+import { LOG_KEY, ML_DSA_WITNESS_KEY, readNoteKey, WITNESS_KEY, type NoteKey } from './note.ts';
 
 const LINES = 1_000;
 
@@ -53,7 +53,7 @@ async function readLine(draft: Draft, [keyword = '', ...words]: readonly string[
   if (keyword === 'witness' && (words.length === 2 || words.length === 3)) {
     const [name = '', vkey = ''] = words;
     const key = await readNoteKey(vkey);
-    if (key?.type !== WITNESS_KEY) return 'this is not a verifier key of a witness';
+    if (key?.type !== WITNESS_KEY && key?.type !== ML_DSA_WITNESS_KEY) return 'this is not a verifier key of a witness';
     if (isTaken(name)) return `the name ${name} is taken`;
     if ([...draft.witnesses.values()].some(({ publicKey }) => equal(publicKey, key.publicKey))) return 'this witness stands there twice';
     draft.witnesses.set(name, key);

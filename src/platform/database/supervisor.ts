@@ -96,6 +96,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   max_connections: '60',
   max_wal_size: '2GB',
   wal_compression: 'on',
+  wal_recycle: 'off', // a segment kept for use again would keep what was erased
   jit: 'off',
   timezone: 'UTC',
   random_page_cost: '1.1',

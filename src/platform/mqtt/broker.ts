@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Aedes, type AedesOptions, type Client } from 'aedes';
 import { WebSocketServer, createWebSocketStream } from 'ws';
@@ -35,8 +35,8 @@ export interface MqttOptions {
 /** An MQTT 3.1.1 and 5 broker for publishers and subscribers of this server; it forwards nothing by itself. */
 export interface MqttBroker {
   listen(options: { host: string; port: number }): Promise<{ port: number }>;
-  /** MQTT over WebSocket at /mqtt of the HTTP server. */
-  attachWebSocket(server: HttpServer): void;
+  /** MQTT over WebSocket at /mqtt of the HTTP server; pages of other sites than this server and `publicHost` are refused (RFC 6455 §10.2). */
+  attachWebSocket(server: HttpServer, publicHost: string): void;
   /** Ends the connections over WebSocket and takes no more. */
   closeWebSockets(): void;
   publish(topic: string, payload: string): void;
@@ -221,8 +221,8 @@ export async function createMqttBroker(options: MqttOptions): Promise<MqttBroker
       socketServer = server;
       return { port: (server.address() as AddressInfo).port };
     },
-    attachWebSocket: (server) => {
-      webSockets = acceptWebSockets(server, accept, logger);
+    attachWebSocket: (server, publicHost) => {
+      webSockets = acceptWebSockets(server, publicHost, accept, logger);
     },
     closeWebSockets: () => {
       webSockets?.close();
@@ -243,13 +243,21 @@ export async function createMqttBroker(options: MqttOptions): Promise<MqttBroker
   };
 }
 
-function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void, logger: Logger): WebSocketServer {
+/** Browsers say which page asks; other clients say nothing. */
+function isOtherSite({ headers: { origin, host } }: IncomingMessage, publicHost: string): boolean {
+  if (origin === undefined) return false;
+  const from = URL.canParse(origin) ? new URL(origin).host : '';
+  return from === '' || (from !== host && from !== publicHost);
+}
+
+function acceptWebSockets(server: HttpServer, publicHost: string, accept: (stream: Duplex) => void, logger: Logger): WebSocketServer {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: LIMITS.mqtt_packet_bytes, handleProtocols: (protocols) => (protocols.has('mqtt') ? 'mqtt' : false) });
   server.on('upgrade', (request, socket, head) => {
     // the HTTP server has let go of the socket: a reset would have no listener, and the URL is as it was sent, so it may be none
     socket.on('error', (error) => logger.debug({ err: error }, 'a connection broke that asked for a WebSocket'));
-    if (request.url?.split('?', 1)[0] !== '/mqtt') {
-      socket.once('finish', () => socket.destroy()).end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    const refused = request.url?.split('?', 1)[0] !== '/mqtt' ? '404 Not Found' : isOtherSite(request, publicHost) ? '403 Forbidden' : null;
+    if (refused !== null) {
+      socket.once('finish', () => socket.destroy()).end(`HTTP/1.1 ${refused}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {

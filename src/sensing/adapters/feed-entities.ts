@@ -1,6 +1,7 @@
-import { LIMITS, Refused, unwrap, type Refusal, type Result } from '../../kernel/index.ts';
+import { Refused, unwrap, type Refusal, type Result } from '../../kernel/index.ts';
 import type { Principal } from '../../contracts/principal.ts';
 import type { SourceBatch, SourcePlace, SourceSeries } from './adapter.ts';
+import { datastreamOf, instrumentOf, locationOf, observedPropertyOf, placeOf, refusePlace, refuseSeries, ruleAt, sensorOf as describeSensor, thingOf, type DescriptionDoor, type FeedTexts } from './feed-descriptions.ts';
 import type { FeedStore, MadeKind, MadeRow } from './feed-store.ts';
 
 /** What the feeds need of the entities. */
@@ -10,30 +11,33 @@ export interface EntityDoor {
   onEntityChange(handle: (change: { readonly set: string; readonly id: number; readonly kind: string }) => void): () => void;
 }
 
-export interface FeedIdentity {
-  readonly name: string;
-  readonly title: string;
-  readonly purpose: string;
-  readonly interval_s: number;
+export interface FeedIdentity extends FeedTexts {
   readonly principal: Principal;
+}
+
+export interface RefusedEntity {
+  /** Its key in the source where that may be said, and the rule of the gate that refuses it. */
+  readonly at: string;
+  readonly refusal: Refusal;
+  /** Key of the place that it is or stands at; for the server, never to be shown. */
+  readonly placeKey: string;
 }
 
 /** Entities of one feed: made once, changed when the source says something else. */
 export interface FeedEntities {
   /** Makes and changes what the batch describes; what cannot be made is refused and the rest goes on. Not to be called twice at once. */
-  upsert(batch: Pick<SourceBatch, 'places' | 'series'>): Promise<{ at: string; refusal: Refusal }[]>;
+  upsert(batch: Pick<SourceBatch, 'places' | 'series'>): Promise<RefusedEntity[]>;
   datastreamOf(seriesKey: string): number | undefined;
   counts(): { readonly places: number; readonly series: number };
   close(): void;
 }
 
-const OM = 'http://www.opengis.net/def/observationType/OGC-OM/2.0/';
 const KIND_OF_SET: Readonly<Record<string, MadeKind>> = { Things: 'place', Datastreams: 'series', ObservedProperties: 'property', Sensors: 'sensor' };
 const ENTITIES_MAX = 200_000;
 /** Entities that are made at the same time; each takes a connection of the pool. */
 const LANES = 6;
 
-export async function openFeedEntities({ feed, store, entities }: { feed: FeedIdentity; store: FeedStore; entities: EntityDoor }): Promise<FeedEntities> {
+export async function openFeedEntities({ feed, store, entities, gate }: { feed: FeedIdentity; store: FeedStore; entities: EntityDoor; gate: DescriptionDoor }): Promise<FeedEntities> {
   const made = new Map<string, MadeRow>();
   const keyOfId = new Map<string, string>();
   const { principal } = feed;
@@ -72,13 +76,12 @@ export async function openFeedEntities({ feed, store, entities }: { feed: FeedId
     }
     isUnsure = false;
   };
-  const own = (key: string): { feed: string; source_key: string } => ({ feed: feed.name, source_key: key });
-
   const upsertPlace = async (place: SourcePlace): Promise<void> => {
-    const body = { name: nameOf(place.name, place.key), description: textOf(place.description ?? feed.title), properties: { ...place.properties, ...own(place.key), kind: place.kind } };
+    const body = thingOf(feed, place);
     const said = digest(JSON.stringify(body));
     const said_where = place.geometry === null ? '' : digest(JSON.stringify(place.geometry));
     const known = made.get(`place ${place.key}`);
+    if (known?.said !== said) refuse(refusePlace(gate, feed, place));
     if (known === undefined) {
       if (made.size >= ENTITIES_MAX) throw new Refused({ code: 'feed.document-too-large', detail: `A feed makes at most ${ENTITIES_MAX} entities.` });
       const { id } = unwrap(await entities.createEntity('Things', { ...body, ...(place.geometry === null ? {} : { Locations: [locationOf(body.name, place)] }) }, principal));
@@ -102,36 +105,23 @@ export async function openFeedEntities({ feed, store, entities }: { feed: FeedId
     underWay.set(name, making);
     return making;
   };
-  const propertyOf = ({ property: { key, name, definition } }: SourceSeries): Promise<number> =>
-    shared('property', `${key} ${definition}`, async () => {
+  const propertyOf = (series: SourceSeries): Promise<number> => {
+    const { key, definition } = series.property;
+    return shared('property', `${key} ${definition}`, async () => {
       const known = await store.findProperty(key, definition);
-      return known ?? unwrap(await entities.createEntity('ObservedProperties', { name: nameOf(name, key), definition, description: textOf(name), properties: { key } }, principal)).id;
+      return known ?? unwrap(await entities.createEntity('ObservedProperties', observedPropertyOf(series), principal)).id;
     });
-  const sensorOf = ({ sensor }: SourceSeries): Promise<number> => {
-    const { key, name, description } = sensor ?? { key: '', name: feed.name, description: feed.title };
-    return shared('sensor', key, async () => unwrap(await entities.createEntity('Sensors', { name: nameOf(name, key), description: textOf(description), encodingType: 'text/plain', metadata: feed.title, properties: own(key) }, principal)).id);
   };
+  const sensorOf = (series: SourceSeries): Promise<number> => shared('sensor', instrumentOf(feed, series).key, async () => unwrap(await entities.createEntity('Sensors', describeSensor(feed, series), principal)).id);
 
   const upsertSeries = async (series: SourceSeries): Promise<void> => {
     const thingId = idOf('place', series.placeKey);
     if (thingId === undefined) throw new Refused({ code: 'feed.reference-unknown', detail: 'The series stands at a place that the source has not described.' });
-    const body = {
-      name: nameOf(series.name, series.key),
-      description: textOf(`${series.property.name}, ${feed.title}`),
-      observationType: OM + series.observationType,
-      unitOfMeasurement: series.unit ?? { name: null, symbol: null, definition: null },
-      properties: {
-        ...own(series.key),
-        purpose: feed.purpose,
-        interval_s: series.interval_s ?? feed.interval_s,
-        ...(series.min === undefined ? {} : { min: series.min }),
-        ...(series.max === undefined ? {} : { max: series.max }),
-        ...(series.parameters === undefined ? {} : { parameters: series.parameters }),
-      },
-    };
+    const body = datastreamOf(feed, series);
     const said = digest(JSON.stringify([body, series.property, series.sensor, thingId]));
     const known = made.get(`series ${series.key}`);
     if (known?.said === said) return;
+    refuse(refuseSeries(gate, feed, series));
     if (known === undefined && made.size >= ENTITIES_MAX) throw new Refused({ code: 'feed.document-too-large', detail: `A feed makes at most ${ENTITIES_MAX} entities.` });
     const links = { Thing: { '@iot.id': thingId }, Sensor: { '@iot.id': await sensorOf(series) }, ObservedProperty: { '@iot.id': await propertyOf(series) } };
     const { id } = unwrap(known === undefined ? await entities.createEntity('Datastreams', { ...body, ...links }, principal) : await entities.updateEntity('Datastreams', known.id, { ...body, ...links }, principal));
@@ -141,8 +131,8 @@ export async function openFeedEntities({ feed, store, entities }: { feed: FeedId
   return {
     upsert: async ({ places, series }) => {
       if (isUnsure) await takeUp();
-      const refused: { at: string; refusal: Refusal }[] = [];
-      const attempt = async (at: string, act: () => Promise<void>): Promise<void> => {
+      const refused: RefusedEntity[] = [];
+      const attempt = async (kind: 'place' | 'series', { key, placeKey = key }: { key: string; placeKey?: string }, number: number, act: () => Promise<void>): Promise<void> => {
         try {
           await act();
         } catch (error) {
@@ -150,18 +140,23 @@ export async function openFeedEntities({ feed, store, entities }: { feed: FeedId
             isUnsure = true;
             throw error;
           }
-          refused.push({ at, refusal: error.refusals[0] });
+          const [refusal] = error.refusals;
+          refused.push({ at: ruleAt(placeOf(gate, kind, key, number), refusal), refusal, placeKey });
         }
       };
       // one entity a key, so that no two lanes make the same
-      await inLanes([...new Map(places.map((place) => [place.key, place])).values()], (place) => attempt(`place ${place.key}`, () => upsertPlace(place)));
-      await inLanes([...new Map(series.map((one) => [one.key, one])).values()], (one) => attempt(`series ${one.key}`, () => upsertSeries(one)));
+      await inLanes([...new Map(places.map((place, at) => [place.key, { place, at }])).values()], ({ place, at }) => attempt('place', place, at, () => upsertPlace(place)));
+      await inLanes([...new Map(series.map((one, at) => [one.key, { one, at }])).values()], ({ one, at }) => attempt('series', one, at, () => upsertSeries(one)));
       return refused;
     },
     datastreamOf: (key) => idOf('series', key),
     counts: () => ({ places: counted.place, series: counted.series }),
     close: stop,
   };
+}
+
+function refuse(refusal: Refusal | null): void {
+  if (refusal !== null) throw new Refused(refusal);
 }
 
 /** After a fault no lane begins another item, and all have ended when it is thrown. */
@@ -179,13 +174,6 @@ async function inLanes<Item>(items: readonly Item[], act: (item: Item) => Promis
   const failed = ended.find((end) => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }
-
-const nameOf = (name: string, key: string): string => {
-  const text = name.trim() === '' ? key : name;
-  return [...(text.trim() === '' ? 'unnamed' : text)].slice(0, LIMITS.name_chars / 2).join('');
-};
-const textOf = (text: string): string => text.slice(0, LIMITS.text_chars).toWellFormed();
-const locationOf = (name: string, { geometry }: SourcePlace): Record<string, unknown> => ({ name, description: `Where ${name} is`, encodingType: 'application/geo+json', location: geometry });
 
 // FNV-1a (draft-eastlake-fnv) with two offsets: tells a changed text from the same one, and nothing hangs on it but an update
 const PRIME = 16_777_619;

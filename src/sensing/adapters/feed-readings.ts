@@ -5,6 +5,7 @@ import type { Reading } from '../../contracts/reading.ts';
 import { Refused, type Refusal, type Result } from '../../kernel/index.ts';
 import type { SourceBatch, SourceReading, SourceRefusal } from './adapter.ts';
 import type { FeedEntities } from './feed-entities.ts';
+import type { DescriptionDoor } from './feed-descriptions.ts';
 import { plainText } from './json.ts';
 
 /** What the feeds need of the ingest path. */
@@ -18,6 +19,7 @@ interface Stored {
   readonly made: FeedEntities;
   readonly principal: Principal;
   readonly refused: readonly SourceRefusal[];
+  readonly gate: Pick<DescriptionDoor, 'maySay'>;
   /** Whether to wait when the queue is full; a sender is told to come again instead. */
   readonly patient: boolean;
 }
@@ -32,13 +34,20 @@ const WAIT_MS = 500;
 const COMPONENTS = ['result', 'phenomenonTime', 'resultTime', 'resultQuality', 'parameters'] as const;
 
 /** Hands the readings of a batch to the ingest path: gate, journal, duplicates. Durable when it resolves; throws `Refused` when the queue stays full. */
-export async function storeReadings(door: ReadingDoor, { batch, made, principal, refused, patient }: Stored): Promise<FeedAnswer & { readonly allRefused: readonly FeedRefusal[] }> {
+export async function storeReadings(door: ReadingDoor, { batch, made, principal, refused, patient, gate }: Stored): Promise<FeedAnswer & { readonly allRefused: readonly FeedRefusal[] }> {
   const all: FeedRefusal[] = refused.map(({ at, refusal }) => refusalOf(at, refusal));
+  const said = new Map<string, string>();
+  /** The key of a series, or nothing of it when it may not be said. */
+  const say = (key: string): string => {
+    const known = said.get(key) ?? (gate.maySay(key) ? key : 'a series');
+    said.set(key, known);
+    return known;
+  };
   const streams = new Set<number>();
   const rows: { id: number; reading: SourceReading }[] = [];
   for (const reading of batch.readings) {
     const id = made.datastreamOf(reading.seriesKey);
-    if (id === undefined) all.push(refusalOf(reading.seriesKey, { code: 'feed.reference-unknown', detail: 'The reading belongs to a series that is not there.' }));
+    if (id === undefined) all.push(refusalOf(say(reading.seriesKey), { code: 'feed.reference-unknown', detail: 'The reading belongs to a series that is not there.' }));
     else {
       rows.push({ id, reading });
       streams.add(id);
@@ -57,7 +66,7 @@ export async function storeReadings(door: ReadingDoor, { batch, made, principal,
       const sent = blocks.flatMap(({ readings }) => readings);
       for (const [at, answer] of answers.entries()) {
         if (typeof answer === 'number') admitted += 1;
-        else all.push(refusalOf(sent[at]?.seriesKey ?? '', answer));
+        else all.push(refusalOf(say(sent[at]?.seriesKey ?? ''), answer));
       }
     }
   } finally {

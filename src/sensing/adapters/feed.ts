@@ -4,6 +4,7 @@ import { REFUSALS, isoOf, type Clock, type Random, type Refusal } from '../../ke
 import type { Logger, Outgoing } from '../../platform/index.ts';
 import type { Trust } from '../../trust/index.ts';
 import type { PullContext } from './adapter.ts';
+import type { DescriptionDoor } from './feed-descriptions.ts';
 import { openFeedEntities, type EntityDoor, type FeedEntities } from './feed-entities.ts';
 import { createFetch } from './feed-fetch.ts';
 import type { BrokenEntry, FeedEntry } from './feed-file.ts';
@@ -43,6 +44,7 @@ export interface OpenContext {
     readonly random: Random;
     readonly purposes: Pick<Trust['purposes'], 'live' | 'get'>;
     readonly entities: EntityDoor;
+    readonly gate: DescriptionDoor;
   };
   readonly store: FeedStore;
   readonly outgoing: Outgoing;
@@ -63,7 +65,7 @@ export async function openFeed(read: FeedEntry | BrokenEntry, { deps, store, out
   const principal: Principal = { kind: 'token', id: `feed:${name}`, name: `feed ${name}`, positions: ['device'], pseudonym: `feed-${name}`, purpose: entry.purpose };
   const title = found?.title ?? adapter;
   const record = createFeedRecord(await store.read(name), clock);
-  const made = ready === null ? null : await openFeedEntities({ feed: { name, title, purpose: entry.purpose, interval_s, principal }, store, entities: deps.entities });
+  const made = ready === null ? null : await openFeedEntities({ feed: { name, title, purpose: entry.purpose, interval_s, principal }, store, entities: deps.entities, gate: deps.gate });
   const dueMs = record.lastSuccessMs === null ? 0 : record.lastSuccessMs + interval_s * 1_000;
   const firstMs = Math.max(clock.nowMs() + FIRST_RUN_WITHIN_MS * fraction(random), Math.min(dueMs, clock.nowMs() + interval_s * 1_000));
   return { entry, title, interval_s, openedMs: clock.nowMs(), record, broken, bound: ready, made, principal, fetch: createFetch(outgoing), nextMs: ready?.pull !== undefined && entry.enabled ? firstMs : Infinity, running: null, turn: Promise.resolve(), waiting: 0 };

@@ -5,6 +5,7 @@ import { Counter, Gauge, createOutgoing, type DatabaseHandle, type Logger, type 
 import type { Trust } from '../../trust/index.ts';
 import type { PushedMessage, SourceBatch } from './adapter.ts';
 import { describeFeed, openFeed, waitMs, type Feed } from './feed.ts';
+import type { DescriptionDoor } from './feed-descriptions.ts';
 import type { EntityDoor, FeedEntities } from './feed-entities.ts';
 import { readFeedFile } from './feed-file.ts';
 import { storeReadings, type ReadingDoor } from './feed-readings.ts';
@@ -21,6 +22,7 @@ export interface FeedsDeps {
   readonly metrics: Metrics;
   readonly purposes: Pick<Trust['purposes'], 'live' | 'get'>;
   readonly entities: EntityDoor;
+  readonly gate: DescriptionDoor;
   readonly readings: ReadingDoor;
   /** city/feeds.yaml; null for a city without feeds. */
   readonly feedsYaml: string | null;
@@ -78,7 +80,7 @@ export async function openFeeds(deps: FeedsDeps): Promise<Feeds> {
       const { made } = feed;
       if (made === null) throw new Error('a feed without entities got a batch');
       const refused = [...batch.refusals, ...(await made.upsert(batch))];
-      const answer = await storeReadings(deps.readings, { batch, made, principal: feed.principal, refused, patient });
+      const answer = await storeReadings(deps.readings, { batch, made, principal: feed.principal, refused, patient, gate: deps.gate });
       for (const { at, code } of answer.allRefused) feed.record.noteRefused(code, at);
       const { taken, duplicate, refused: listed, refused_count } = answer;
       readingsMetric.inc({ feed: feed.entry.name, outcome: 'taken' }, taken);

@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import { MEASURE_KINDS, NewDevice, type DeviceCredential, type DeviceCsvReport } from '../../contracts/device.ts';
-import { refuse, ok, type Result } from '../../kernel/index.ts';
+import { refuse, ok, type Refusal, type Result } from '../../kernel/index.ts';
 
 const COLUMNS = ['name', 'longitude', 'latitude', 'measures', 'interval_s', 'purpose', 'kind'] as const;
 type Column = (typeof COLUMNS)[number];
@@ -21,9 +21,10 @@ export function templateCsv(purpose: string): string {
 
 /**
  * Reads devices from CSV (RFC 4180, with `;` or tab as well, BOM allowed). Refuses a table that is none as a whole; what is
- * wrong in a cell is a fault with line and column. `isPurpose` says whether a purpose may be used.
+ * wrong in a cell is a fault with line and column. `isPurpose` says whether a purpose may be used, `refuseName` whether the gate
+ * takes a name.
  */
-export function readDeviceCsv(text: string, isPurpose: (id: string) => boolean): Result<DeviceCsv> {
+export function readDeviceCsv(text: string, isPurpose: (id: string) => boolean, refuseName: (name: string) => Refusal | null = () => null): Result<DeviceCsv> {
   let records: { record: string[]; info: { lines: number } }[];
   try {
     records = parse(text, { bom: true, delimiter: delimiterOf(text), info: true, relax_column_count: true, skip_empty_lines: true, trim: true, to: CSV_ROWS + 2, max_record_size: 10_000 }) as unknown as typeof records;
@@ -48,6 +49,8 @@ export function readDeviceCsv(text: string, isPurpose: (id: string) => boolean):
     const earlier = name === undefined ? undefined : seen.get(name);
     if (earlier !== undefined) found.faults.push({ line: info.lines, column: 'name', detail: `The name stands in line ${String(earlier)} already.` });
     else if (name !== undefined) seen.set(name, info.lines);
+    const refused = name === undefined ? null : refuseName(name);
+    if (refused !== null) found.faults.push({ line: info.lines, column: 'name', detail: refused.detail });
     faults.push(...found.faults);
     return { line: info.lines, device: found.faults.length === 0 ? found.device : null };
   });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeviceAct, NewDevice, type Device, type DeviceCredential, type DeviceCsvReport, type DeviceList } from '../../contracts/device.ts';
-import { LIMITS, Refused, unwrap } from '../../kernel/index.ts';
+import { LIMITS, Refused, unwrap, type Refusal } from '../../kernel/index.ts';
 import type { Http } from '../../platform/index.ts';
 import type { Trust } from '../../trust/index.ts';
 import { credentialsCsv, readDeviceCsv, templateCsv } from './device-csv.ts';
@@ -11,7 +11,7 @@ const Search = z.strictObject({ q: z.string().trim().max(100).regex(/^[^\0]*$/, 
 const DryRun = z.strictObject({ dryRun: z.enum(['true', 'false']).default('true') });
 
 /** The page /devices and everybody's own scripts: reading needs operations.read, changing register.manage. */
-export async function registerDeviceRoutes(http: Http, devices: Devices, purposes: Pick<Trust['purposes'], 'live' | 'all'>): Promise<void> {
+export async function registerDeviceRoutes(http: Http, devices: Devices, purposes: Pick<Trust['purposes'], 'live' | 'all'>, refuseName: (name: string) => Refusal | null): Promise<void> {
   const read = { action: 'operations.read' as const };
   const change = { action: 'register.manage' as const };
 
@@ -42,7 +42,7 @@ export async function registerDeviceRoutes(http: Http, devices: Devices, purpose
     scope.addContentTypeParser('text/csv', { parseAs: 'string', bodyLimit: LIMITS.body_bytes }, (_request, body, done) => done(null, body));
     scope.post<{ Querystring: z.infer<typeof DryRun> }>('/api/devices/csv', { config: change, schema: { querystring: DryRun } }, async (request, reply): Promise<DeviceCsvReport> => {
       if (typeof request.body !== 'string') throw new Refused({ code: 'http.unsupported-type', detail: 'Send the table as text/csv.', field: 'content-type' });
-      const { rows, faults } = unwrap(readDeviceCsv(request.body, (id) => purposes.live(id)));
+      const { rows, faults } = unwrap(readDeviceCsv(request.body, (id) => purposes.live(id), refuseName));
       void reply.header('cache-control', 'no-store');
       const wanted = rows.map(({ device }) => device).filter((device) => device !== null);
       if (request.query.dryRun === 'true' || faults.length > 0) return { rows: rows.length, faults: faults.slice(0, LIMITS.page_default_rows), made: 0, csv: null };

@@ -14,6 +14,7 @@ interface DevicesOptions {
   readonly logger: Logger;
   readonly tokens: Trust['deviceTokens'];
   readonly purposes: Pick<Trust['purposes'], 'live' | 'all'>;
+  readonly gate: Pick<Trust['gate'], 'admitDescription'>;
 }
 
 interface Surroundings extends Pick<DevicesDeps, 'entities' | 'streams' | 'settled' | 'latest' | 'publicUrl' | 'mqttUrl' | 'together'> {
@@ -28,7 +29,7 @@ export interface DevicesDoor {
   close(): Promise<void>;
 }
 
-export async function openDevices({ handle, bus, clock, random, logger, tokens, purposes }: DevicesOptions): Promise<DevicesDoor> {
+export async function openDevices({ handle, bus, clock, random, logger, tokens, purposes, gate }: DevicesOptions): Promise<DevicesDoor> {
   const store = createDeviceStore(handle, bus);
   const register = await openDeviceRegister({ store, bus, clock, logger });
   tokens.bindDevices((id) => register.find(id));
@@ -36,7 +37,7 @@ export async function openDevices({ handle, bus, clock, random, logger, tokens, 
     noteUnknown: (pseudonym) => register.noteUnknown(pseudonym),
     registerRoutes: async (http, { disconnect, ...surroundings }) => {
       register.onCredentialEnded(disconnect);
-      await registerDeviceRoutes(http, createDevices({ store, register, clock, random, tokens, ...surroundings }), purposes);
+      await registerDeviceRoutes(http, createDevices({ store, register, clock, random, tokens, ...surroundings }), purposes, (name) => gate.admitDescription({ name }, '', 'person'));
     },
     close: () => register.close(),
   };

@@ -1,8 +1,8 @@
 import type { Purpose } from '../../contracts/trust.ts';
-import { LIMITS, parseInstantMs, Refused, type RefusalCode } from '../../kernel/index.ts';
+import { LIMITS, parseInstantMs, Refused, type Refusal, type RefusalCode } from '../../kernel/index.ts';
 import { floorNotice } from '../../trust/index.ts';
 import { boxOf, geometryOf, type Box } from '../query/geometry.ts';
-import { describedIn, type AdmitDescription } from './description.ts';
+import { describedIn } from './description.ts';
 import { findNavigation, findProperty, isStreamSet, storedSetOf, targetOf, type ElementReferences, type EntityModel, type NavigationModel, type PropertyModel } from './model.ts';
 
 /** What a body says, checked and ready to be stored. Column values are as the driver takes them; JSON is text. */
@@ -30,8 +30,8 @@ export interface BodyContext {
   readonly boundPurpose: string | undefined;
   /** What is stored now; null at creation. */
   readonly current: Readonly<Record<string, unknown>> | null;
-  /** What the gate says of the body; absent for bodies that this server writes itself. */
-  readonly admit?: AdmitDescription | undefined;
+  /** What the gate says of the texts of a body; absent in a room without a gate. */
+  readonly admit?: ((value: unknown, path: string) => Refusal | null) | undefined;
 }
 
 const MEMBERS = 1_000;

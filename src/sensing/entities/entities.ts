@@ -6,8 +6,9 @@ import { currentChangeSet } from '../change-set.ts';
 import { refuseEntities } from '../devices/binding.ts';
 import type { ObservationValues } from '../observations/index.ts';
 import { parseEntity, inverseOf, type BodyContext, type Mode } from './body.ts';
-import type { AdmitDescription } from './description.ts';
+import { authorOf, type AdmitDescription } from './description.ts';
 import { createEntityStore, type Announce, type EntityChange, type Parent, type Written } from './entity-store.ts';
+import { createHidden } from './hidden-store.ts';
 import { API_1_1, type Api, type EntityModel, type NavigationModel } from './model.ts';
 import { createObservationEntities, type ObservationEntities, type ObservationTarget } from './observation-entities.ts';
 import { createObservations, inWordsOf11 } from '../v2/observations.ts';
@@ -39,9 +40,8 @@ export interface EntitiesOptions {
 }
 
 interface EntityWriter {
-  create(model: EntityModel, parent: Parent | null, body: unknown, principal: Principal, isOwn?: boolean): Promise<Result<{ readonly id: number }>>;
-  /** `isOwn`: the body was written by this server, such as from its register of devices. */
-  update(model: EntityModel, id: number, body: unknown, mode: Exclude<Mode, 'create'>, principal: Principal, isOwn?: boolean): Promise<Result<{ readonly id: number }>>;
+  create(model: EntityModel, parent: Parent | null, body: unknown, principal: Principal): Promise<Result<{ readonly id: number }>>;
+  update(model: EntityModel, id: number, body: unknown, mode: Exclude<Mode, 'create'>, principal: Principal): Promise<Result<{ readonly id: number }>>;
   remove(model: EntityModel, id: number): Promise<Result<{ readonly id: number }>>;
   /** Deletes several at once and adds what that takes to `figures`; with `dryRun` it only counts. */
   removeTogether(model: EntityModel, ids: readonly number[], figures: RemovalFigures, seen: Set<number>, dryRun: boolean): Promise<Result<undefined>>;
@@ -63,7 +63,7 @@ export interface EntityParts {
 /** Puts the parts of the entities together: reading, writing and what is told of a change. */
 export function assembleEntities({ handle, clock, purposes, publicUrl, insertObservations, takeObservation, isMulti, admitObservation, announce, admitDescription }: EntitiesOptions): EntityParts {
   const store = createEntityStore(handle, clock, announce);
-  const reads = createReadStore(handle, clock, () => (purposes.all?.() ?? []).flatMap(({ id }) => (purposes.live(id) ? [] : [id])));
+  const reads = createReadStore(handle, clock, createHidden(handle, clock, purposes));
   const renderer = createRenderer(API_1_1, publicUrl, isMulti);
   const listeners = new Set<(change: EntityChange) => void>();
   const tellNow = (changes: readonly EntityChange[]): void => {
@@ -74,16 +74,16 @@ export function assembleEntities({ handle, clock, purposes, publicUrl, insertObs
     if (set === undefined) tellNow(changes);
     else set.changes.push(...changes);
   };
-  const contextOf = (mode: Mode, principal: Principal, current: BodyContext['current'], isOwn = false): BodyContext => ({ mode, purposes, boundPurpose: principal.purpose, current, admit: isOwn ? undefined : admitDescription });
+  const contextOf = (mode: Mode, principal: Principal, current: BodyContext['current']): BodyContext => ({ mode, purposes, boundPurpose: principal.purpose, current, admit: admitDescription === undefined ? undefined : (value, path) => admitDescription(value, path, authorOf(principal)) });
   const missing = (model: EntityModel, id: number): Result<never> => refuse('sensing.no-such-entity', `There is no ${model.name} ${String(id)}.`);
 
-  const create: EntityWriter['create'] = (model, parent, body, principal, isOwn = false) =>
+  const create: EntityWriter['create'] = (model, parent, body, principal) =>
     refusable(async () => {
       if (model.set === 'Observations') return model.api === API_1_1 ? observations.create(parent, body, principal) : otherObservations.create(model, parent, body, principal);
       const forbidden = refuseEntities(principal);
       if (forbidden !== null) return { ok: false, refusal: forbidden };
       const implied = parent === null ? null : inverseOf(parent.model, parent.navigation);
-      const written = await store.create(parseEntity(model, body, contextOf('create', principal, null, isOwn), implied), parent);
+      const written = await store.create(parseEntity(model, body, contextOf('create', principal, null), implied), parent);
       tell(written);
       for (const { target, observations: inline, path } of written.inline) {
         const inserted = await insertObservations(principal, target, inline);
@@ -120,12 +120,12 @@ export function assembleEntities({ handle, clock, purposes, publicUrl, insertObs
     },
     writes: {
       create,
-      update: (model, id, body, mode, principal, isOwn = false) =>
+      update: (model, id, body, mode, principal) =>
         refusable(async () => {
           const forbidden = refuseEntities(principal);
           if (forbidden !== null) return { ok: false, refusal: forbidden };
           if (model.set === 'Observations') return observations.update(id, model.api === API_1_1 ? body : inWordsOf11(body, isMulti), mode, principal);
-          const written = await store.update(model, id, (current) => parseEntity(model, body, contextOf(mode, principal, current, isOwn)));
+          const written = await store.update(model, id, (current) => parseEntity(model, body, contextOf(mode, principal, current)));
           if (written === null) return missing(model, id);
           tell(written);
           return ok({ id });

@@ -50,8 +50,8 @@ export function createEntities(options: EntitiesOptions & { readonly settings?: 
       await registerEntityRoutes(http, parts, options.publicUrl, options.settings);
       await registerEntityRoutes(http, parts, options.publicUrl, () => mqttSettings20(options.settings?.() ?? { conformance: [], more: {} }), API_2_0, MANNERS_2_0);
     },
-    createEntity: (set, body, principal) => parts.writes.create(modelOf(set), null, body, principal, true),
-    updateEntity: (set, id, body, principal) => parts.writes.update(modelOf(set), id, body, 'patch', principal, true),
+    createEntity: (set, body, principal) => parts.writes.create(modelOf(set), null, body, principal),
+    updateEntity: (set, id, body, principal) => parts.writes.update(modelOf(set), id, body, 'patch', principal),
     removeEntity: (set, id) => parts.writes.remove(modelOf(set), id),
     createInline: parts.createInline,
     tell: parts.tell,

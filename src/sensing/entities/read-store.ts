@@ -9,6 +9,7 @@ import { checkOptions, planPage, rowColumns, writeToken, type NaturalOrder, type
 import type { ExpandItem, QueryOptions } from '../query/syntax.ts';
 import { nest } from '../query/selection.ts';
 import { answerGeometry } from './geometry-store.ts';
+import type { Hidden } from './hidden-store.ts';
 import { createIdDays, type IdDays } from './id-days.ts';
 import { findNavigation, isStreamSet, naturalOrderOf, targetOf, type EntityModel, type NavigationModel } from './model.ts';
 import { addExtents, readMembers, readRows, type PagedRow, type Row } from './windows.ts';
@@ -64,21 +65,22 @@ export interface ReadStore {
   inSession<T>(read: (session: ReadSession) => Promise<T>): Promise<T>;
 }
 
-/** Readings under the purposes of `notLive`, asked for each session, are not there for anybody. */
-export function createReadStore(handle: DatabaseHandle, clock: Clock, notLive: () => readonly string[] = () => []): ReadStore {
+/** Readings under the purposes of `readHidden`, asked for each session, are not there for anybody. */
+export function createReadStore(handle: DatabaseHandle, clock: Clock, readHidden: () => Promise<Hidden> = async () => ({ notLive: [], withReadings: [] })): ReadStore {
   const idDays = createIdDays(() => clock.nowMs());
   return {
     inSession: async (read) => {
       try {
+        const hidden = await readHidden();
         const set = currentChangeSet();
-        if (set !== undefined) return await read(createSession(set.trx, clock.nowMs(), idDays, notLive()));
+        if (set !== undefined) return await read(createSession(set.trx, clock.nowMs(), idDays, hidden));
         return await handle.db
           .transaction()
           .setIsolationLevel('repeatable read')
           .setAccessMode('read only')
           .execute(async (trx) => {
             await sql`set local statement_timeout = ${sql.raw(String(STATEMENT_TIMEOUT_MS))}`.execute(trx);
-            return await read(createSession(trx, clock.nowMs(), idDays, notLive()));
+            return await read(createSession(trx, clock.nowMs(), idDays, hidden));
           });
       } catch (error) {
         throw explain(error);
@@ -96,12 +98,12 @@ function explain(error: unknown): unknown {
   return error;
 }
 
-function createSession(trx: Trx, nowMs: number, idDays: IdDays, notLive: readonly string[]): ReadSession {
+function createSession(trx: Trx, nowMs: number, idDays: IdDays, { notLive, withReadings }: Hidden): ReadSession {
   let spentRows = 0;
   const run = async <T>(fragment: Fragment): Promise<T[]> => {
     const answers = new Map<GeometryQuestion, GeometryAnswer>();
     for (const question of questionsOf(fragment)) if (!answers.has(question)) answers.set(question, await answerGeometry(run, question));
-    const { text, parameters } = toStatement(withoutReadingsOf(notLive, fragment), answers);
+    const { text, parameters } = toStatement(withoutReadingsOf(withReadings, fragment), answers);
     const { rows } = await trx.executeQuery<T>(CompiledQuery.raw(text, parameters));
     return rows;
   };
@@ -114,7 +116,7 @@ function createSession(trx: Trx, nowMs: number, idDays: IdDays, notLive: readonl
   };
 
   const countOf = async (plan: PagePlan): Promise<number> => {
-    if (plan.everything && plan.model.set === 'Observations' && notLive.length === 0) return countAllObservations(run);
+    if (plan.everything && plan.model.set === 'Observations' && withReadings.length === 0) return countAllObservations(run);
     return (await run<{ count: number }>(plan.count))[0]?.count ?? 0;
   };
 
@@ -195,9 +197,9 @@ function createSession(trx: Trx, nowMs: number, idDays: IdDays, notLive: readonl
 }
 
 /** In one place for every statement, whatever relations it follows: a WITH query hides the table of its name (PostgreSQL 18, 7.8.1). */
-function withoutReadingsOf(notLive: readonly string[], statement: Fragment): Fragment {
-  if (notLive.length === 0) return statement;
-  const sources = ['observation', 'observation_hot', 'observation_sealed'].map((name) => frag`${raw(name)} as not materialized (select * from ${raw(name)} where datastream_id not in (select id from datastream where purpose = any(${notLive}::text[])))`);
+function withoutReadingsOf(purposes: readonly string[], statement: Fragment): Fragment {
+  if (purposes.length === 0) return statement;
+  const sources = ['observation', 'observation_hot', 'observation_sealed'].map((name) => frag`${raw(name)} as not materialized (select * from ${raw(name)} where datastream_id not in (select id from datastream where purpose = any(${purposes}::text[])))`);
   return frag`with ${join(sources, ', ')} ${statement}`;
 }
 

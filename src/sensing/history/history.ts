@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HistoryBucket, HistoryOverview, HistorySeries, HistoryStep, ObservationCorrections, SealedDayProof, SealedDays } from '../../contracts/history.ts';
-import { isoOf, LIMITS, ok, refuse, type Clock, type Result } from '../../kernel/index.ts';
+import { isoOf, LIMITS, ok, refuse, watchPace, type Clock, type Result } from '../../kernel/index.ts';
 import { Counter, type DatabaseHandle, type Logger, type Metrics } from '../../platform/index.ts';
 import { hasEnded, type Trust } from '../../trust/index.ts';
 import { DAY_MS, type Partitions } from '../observations/partition-store.ts';
@@ -10,7 +10,6 @@ import { readBytes, readHoldings, removeExpired, type Holding } from './retentio
 import { rollUp } from './rollup-store.ts';
 import { alone, dayOf, dropEmptyPartitions, listUnlogged, listWeeksToSeal, noteLogged, readSealedDay, sealWeek } from './sealing-store.ts';
 import { readAggregates } from './series-store.ts';
-import { watchPace } from './pace.ts';
 import { edgesOf } from './zoned-days.ts';
 
 export interface HistoryDeps {

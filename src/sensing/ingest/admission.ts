@@ -1,5 +1,5 @@
 import { LIMITS, isoOf, type Refusal, type RefusalCode } from '../../kernel/index.ts';
-import type { Gate, GateRegistration } from '../../trust/index.ts';
+import { countedBy, type Gate, type GateRegistration } from '../../trust/index.ts';
 import type { Draft } from '../observations/draft.ts';
 import type { Stream } from '../observations/stream.ts';
 import { findMismatch } from '../v2/result-check.ts';
@@ -25,7 +25,7 @@ function parametersOf({ registration }: Stream, field: string): GateRegistration
   const known = beside.get(registration) ?? new Map<string, GateRegistration>();
   beside.set(registration, known);
   const { purpose, stream } = registration;
-  const found = known.get(field) ?? { purpose, allows: 'any', min: -Infinity, max: Infinity, ...(stream === undefined ? {} : { stream }) };
+  const found = known.get(field) ?? { purpose, allows: 'any', min: -Infinity, max: Infinity, ...(stream === undefined ? {} : { stream }), ...(countedBy(registration) === undefined ? {} : { isBesideCounts: true }) };
   known.set(field, found);
   return found;
 }
@@ -45,7 +45,7 @@ export function admit(gate: Gate, stream: Stream, sent: SentObservation, nowMs: 
     value = result;
     const refused = gate.admit(stream.registration, result) ?? checkStructure(stream, result);
     if (refused !== null) return refused;
-    if (stream.registration.counts !== undefined) value = gate.floor(stream.registration, result);
+    value = gate.floor(stream.registration, result);
   } else {
     if (isDeeperThan(result, LIMITS.json_depth)) return refusal('http.too-deep', `A result is nested at most ${LIMITS.json_depth} levels deep.`, 'result');
     exact = writeExactJson(result);
@@ -53,9 +53,10 @@ export function admit(gate: Gate, stream: Stream, sent: SentObservation, nowMs: 
     const refused = gate.admit(stream.registration, plain) ?? checkExact(plain, exact) ?? checkStructure(stream, plain);
     if (refused !== null) return refused;
     if (typeof plain === 'number') value = plain;
-    if (value !== null && stream.registration.counts !== undefined) {
-      value = gate.floor(stream.registration, value);
-      exact = null;
+    if (countedBy(stream.registration) !== undefined) {
+      const floored = gate.floor(stream.registration, plain);
+      value = typeof floored === 'number' ? floored : null;
+      exact = typeof floored === 'number' ? null : writeExactJson(floored);
     }
   }
 
@@ -76,7 +77,7 @@ export function admit(gate: Gate, stream: Stream, sent: SentObservation, nowMs: 
     } else phenomenonMs = instantMs;
     if (phenomenonMs > latestMs) return tooEarly('phenomenonTime', nowMs);
   }
-  if (stream.registration.counts !== undefined) {
+  if (countedBy(stream.registration) !== undefined) {
     const short = gate.admitWindow(stream.registration, Number.isNaN(phenomenonEndMs) ? stream.info.interval_s * 1_000 : phenomenonEndMs - phenomenonMs);
     if (short !== null) return short;
   }

@@ -1,4 +1,4 @@
-import type { Action, Principal } from '../../contracts/principal.ts';
+import { ANONYMOUS, type Action, type Principal } from '../../contracts/principal.ts';
 import { REFUSALS, Refused, isoOf, statusOf, type Clock, type Refusal, type Result } from '../../kernel/index.ts';
 import { Counter, REASON, createMqttBroker, type Logger, type Metrics, type MqttBroker, type MqttPeer, type PublishOutcome } from '../../platform/index.ts';
 import { describeRefusal } from '../error-shape.ts';
@@ -32,6 +32,10 @@ export interface MqttDeps {
   readonly authenticateToken: (token: string) => Promise<Principal | Refusal>;
   readonly authorize: (principal: Principal, action: Action) => boolean;
   readonly hasLatest: (datastreamId: number) => boolean;
+  /** Whether the purpose of the Datastream lets its observations out. */
+  readonly mayShow: (datastreamId: number) => boolean;
+  /** Hears whom MQTT denied what, for the record of decisions; `resource` holds no id and nothing that a client typed. */
+  readonly noteDenied?: (principal: Principal, action: string, resource: string) => void;
   /** Takes messages of other topics, such as those of a LoRaWAN server; false when nobody wants them. */
   readonly onOtherTopic?: (principal: Principal, topic: string, payload: Buffer) => Promise<boolean>;
 }
@@ -140,27 +144,42 @@ export async function openMqttDoor(deps: MqttDeps): Promise<MqttDoor> {
     if (found === null || !deps.authorize(principal, 'sensing.read')) return false;
     const { topic, door } = found;
     const stream = streamOf(topic);
+    if (topic.observations !== null && stream !== null && !deps.mayShow(stream)) return false;
     const { device } = principal;
     if (device !== undefined && (stream === null || !device.streams.has(stream) || topic.options.expand.length > 0)) return false;
     await updatesOf.get(door)?.prepare(topic);
     return true;
   };
 
+  /** The topic without its ids, when it is one of the API's: what else a client types is in no record. */
+  const kindOf = (text: string): string => (read(text) === null ? '(other topic)' : text.replace(/\?.*$/s, '').replace(/\([^)]*\)/g, '(:id)'));
+  const denied = (principal: Principal, action: string, act: string, topic: string): void => deps.noteDenied?.(principal, action, `MQTT ${act}${topic === '' ? '' : ` ${kindOf(topic)}`}`);
+
   const broker = await createMqttBroker({
     logger,
     metrics,
     authenticate: async (token, userName) => {
       const principal = await deps.authenticateToken(token);
+      if ('code' in principal) denied(ANONYMOUS, 'mqtt.connect', 'CONNECT', '');
       if ('code' in principal || principal.device === undefined) return principal;
       if (userName === principal.device.id) {
         principal.device.noteTaken(0); // seen
         return principal;
       }
       principal.device.noteRefused('device.name-different', 1);
+      denied(principal, 'mqtt.connect', 'CONNECT', '');
       return { code: 'device.name-different', detail: 'The user name of CONNECT is another one.', field: 'username' };
     },
-    maySubscribe,
-    onPublish,
+    maySubscribe: async (principal, text) => {
+      const allowed = await maySubscribe(principal, text);
+      if (!allowed) denied(principal, 'sensing.read', 'SUBSCRIBE', text);
+      return allowed;
+    },
+    onPublish: async (peer, topic, payload) => {
+      const outcome = await onPublish(peer, topic, payload);
+      if (outcome.kind === 'cut' && outcome.reason === REASON.notAuthorized) denied(peer.principal, 'sensing.write', 'PUBLISH', topic);
+      return outcome;
+    },
     onTopic: (text, isWanted) => {
       if (!isWanted) {
         const known = topics.get(text);

@@ -29,6 +29,8 @@ export interface Directory {
   ensureFeature(stream: Stream): Promise<void>;
   noteChange(change: EntityChange): void;
   onChanged(handle: (ids: readonly number[]) => void): () => void;
+  /** Calls the handlers of `onChanged`, when something outside has changed what is shown of the streams. */
+  tell(ids: readonly number[]): void;
   /** Reads everything again; for when changes may have been missed. */
   reload(): void;
   /** Resolves when every change that was noted is in memory. */
@@ -176,6 +178,7 @@ export async function openDirectory(handle: DatabaseHandle, logger: Logger): Pro
         .then(refresh)
         .finally(() => (refreshing = undefined));
     },
+    tell,
     onChanged: (handleIds) => {
       handlers.add(handleIds);
       return () => handlers.delete(handleIds);

@@ -9,6 +9,7 @@ import { readAnswers } from '../answers.ts';
 import type { Catalogue, Service } from '../catalogue.ts';
 import { fileReport, type FilingDeps } from '../filing.ts';
 import type { Gazetteer } from '../gazetteer.ts';
+import { limiterOptions } from '../limiter.ts';
 import { locate } from '../location.ts';
 import type { RequestRow } from '../request-store.ts';
 import { WORDS, chooseLanguage } from '../words.ts';
@@ -39,7 +40,7 @@ export async function registerGeoReport(http: Http, deps: GeoReportDeps): Promis
       scope.removeContentTypeParser(['application/json', 'text/plain']);
       await scope.register(formbody, { bodyLimit: FORM_BYTES_MAX });
       await scope.register(multipart);
-      await scope.register(rateLimit, { global: false });
+      await scope.register(rateLimit, limiterOptions(deps.trust, 'georeport'));
       const reading = { action: 'public' as const, rateLimit: { max: deps.ratePerMinute.read, timeWindow: 60_000 } };
       const writing = { action: 'public' as const, rateLimit: { max: deps.ratePerMinute.write, timeWindow: 60_000 } };
 

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { appendFileSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -13,7 +14,7 @@ import { createBroker, Denied } from './broker.ts';
 import { readFrames, writeFrame } from './frames.ts';
 import { openJournal, type Journal } from './journal.ts';
 import type { CallOf, LookAct, PreparedLook, Protocol, WrappedKeys } from './protocol.ts';
-import { openRootKeys } from './root-keys.ts';
+import { openRootKeys } from '../keeper/root-keys.ts';
 
 const ACT: LookAct = { at: '2026-11-24T06:00:00.000Z', position: 'case_worker', pseudonym: 'p-1', department: 'Streets', purpose: 'service-requests', reason: 'Ask where the lamp is', via: 'detail' };
 const OPEN = { token: null, passphrase: () => null };
@@ -268,4 +269,54 @@ test('frames come whole however the bytes are cut, and one that is too long ends
     stream.write(bytes);
     expect(await failed).toBeInstanceOf(Error);
   }
+});
+
+test('frames that are not finished end the peer: one that takes too long, and when all together are too many bytes', async () => {
+  const begin = (bytes: number): Buffer => {
+    const head = Buffer.alloc(4);
+    head.writeUInt32BE(16 * 1_048_576);
+    return Buffer.concat([head, Buffer.alloc(bytes)]);
+  };
+  const slow = new PassThrough();
+  const late = new Promise<Error>((resolve) => readFrames(slow, () => expect.unreachable('half a frame was taken'), resolve, 20));
+  slow.write(begin(5));
+  expect((await late).message).toContain('took longer');
+  const peers = Array.from({ length: 4 }, () => new PassThrough());
+  const failed: string[] = [];
+  for (const peer of peers) {
+    readFrames(peer, () => expect.unreachable('half a frame was taken'), (error) => failed.push(error.message));
+    peer.write(begin(15 * 1_048_576));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(failed).toEqual(['too many bytes of unfinished frames']);
+  // what they held is free again when they go
+  for (const peer of peers) {
+    const closed = once(peer, 'close');
+    peer.destroy();
+    await closed;
+  }
+  const next = new PassThrough();
+  const taken = new Promise((resolve) => readFrames(next, resolve, (error) => expect.unreachable(error.message)));
+  writeFrame(next, { x: 'y'.repeat(8 * 1_048_576) });
+  expect(await taken).toHaveProperty('x');
+});
+
+/** Files that a program loads: its imports, those of types left out. */
+function loadedBy(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const [, path] of readFileSync(file, 'utf8').matchAll(/^(?:import|export) (?!type\b)[^;]*? from '(\.[^']+)';$/gm)) loadedBy(join(file, '..', path as string), seen);
+  return seen;
+}
+
+test('the broker is small: fewer than 500 lines of its own without blanks and comments, and of the others only what checks the log', () => {
+  const trust = join(import.meta.dirname, '..');
+  const files = [...loadedBy(join(import.meta.dirname, 'main.ts')), join(import.meta.dirname, 'protocol.ts')];
+  const own = files.filter((file) => file.startsWith(import.meta.dirname));
+  const lines = own.flatMap((file) => readFileSync(file, 'utf8').split('\n').filter((line) => !/^\s*(\/\/.*|\/?\*.*)?$/.test(line)));
+  expect(own.length).toBe(7);
+  expect(lines.length).toBeLessThan(500);
+  const others = files.filter((file) => file.startsWith(trust) && !own.includes(file)).map((file) => file.slice(trust.length + 1)).sort();
+  expect(others).toEqual(['log/canonical.ts', 'log/entry.ts', 'log/merkle.ts', 'log/verify-checkpoint.ts', 'log/verify-proofs.ts']);
+  expect(files.filter((file) => file.includes('/platform/'))).toEqual([]);
 });

@@ -7,7 +7,7 @@ import { verifyConsistency, verifyInclusion } from '../log/verify-proofs.ts';
 import { fingerprintOf, KEY_BYTES, ownerKeyOf, seal, unseal } from './ciphers.ts';
 import type { Journal, Opening, SeenHead } from './journal.ts';
 import type { Denial, LookAct, OpenItem, PreparedLook, Protocol, WrappedKeys } from './protocol.ts';
-import type { RootKeys } from './root-keys.ts';
+import type { RootKeys } from './roots.ts';
 
 const ITEMS_MAX = 200;
 const REWRAP_MAX = 1_000;

@@ -1,8 +1,8 @@
 import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The journal may not hold what was to be written; nothing is opened until a new start has read it again. */
-export class JournalFault extends Error {}
+/** The disk may not hold what was to be written; nothing is done until a new start has read it again. */
+export class InDoubt extends Error {}
 
 /** A head of the city's log. */
 export interface SeenHead {
@@ -28,7 +28,7 @@ export interface Journal {
   beginLog(vkey: string): void;
   seen(): SeenHead | null;
   spent(leafHash: Buffer): boolean;
-  /** Returns when the lines are on the disk. Throws `JournalFault`. */
+  /** Returns when the lines are on the disk. Throws `InDoubt`. */
   append(openings: readonly Opening[], head: SeenHead): void;
   count(): number;
   close(): void;
@@ -60,14 +60,14 @@ export function openJournal(folder: string): Journal {
   let broken = false;
   const write = (lines: string): void => {
     // Another broker on the same file would know of openings that this one does not.
-    if (broken || fstatSync(file).size !== length) throw new JournalFault('the journal of the key broker cannot be continued; start the broker again');
+    if (broken || fstatSync(file).size !== length) throw new InDoubt('the journal of the key broker cannot be continued; start the broker again');
     const bytes = Buffer.from(lines, 'latin1');
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
       fsyncSync(file);
     } catch (cause) {
       broken = true;
-      throw new JournalFault('the journal of the key broker could not be written', { cause });
+      throw new InDoubt('the journal of the key broker could not be written', { cause });
     }
     length += bytes.length;
   };

@@ -2,7 +2,7 @@ import { isoOf, ok, refuse, type Clock, type Result } from '../../kernel/index.t
 import type { DatabaseHandle, Logger } from '../../platform/index.ts';
 import type { Json } from '../log/canonical.ts';
 import type { Gate } from './gate.ts';
-import { addRefusals, deleteOldRefusals, insertQuarantine, noteLoggedHour, noteReleaseLeaf, readQuarantine, readRefusals, readUnloggedHour, releaseQuarantine, type QuarantineRow, type RefusalSum } from './gate-store.ts';
+import { addRefusals, deleteOldRefusals, findHourLeaf, insertQuarantine, noteLoggedHour, noteReleaseLeaf, readQuarantine, readRefusals, readUnloggedHour, releaseQuarantine, type QuarantineRow, type RefusalSum } from './gate-store.ts';
 
 /** Keeps what the gate refused as sums, puts an hour's sums into the log, and shares quarantines between processes. */
 export interface GateLedger {
@@ -30,6 +30,9 @@ const SETTLED_EVERY_MS = 10_000;
 /** Rows that wait in memory; what comes beyond is summed under the stream 0. */
 const ROWS = 10_000;
 const LEAF_ROWS = 500;
+/** What the database says is asked for once in this time, however many ask. */
+const READ_EVERY_MS = 2_000;
+const READ_ROWS = 1_000;
 const KEPT_DAYS = 365;
 
 export async function openGateLedger({ handle, clock, logger, gate, log }: GateLedgerOptions): Promise<GateLedger> {
@@ -37,6 +40,7 @@ export async function openGateLedger({ handle, clock, logger, gate, log }: GateL
   let waiting = new Map<string, { hour: number; stream: number; rule: string; count: number; bytes: number }>();
   let enclosed = new Map<number, { rule: string; sinceMs: number }>();
   let settling: Promise<void> | undefined;
+  let stored: { readonly hours: number; readonly atMs: number; readonly rows: Promise<RefusalSum[]> } | null = null;
 
   gate.onRefused(({ stream, rule, bytes }) => {
     const hour = Math.floor(clock.nowMs() / HOUR_MS) * HOUR_MS;
@@ -63,6 +67,7 @@ export async function openGateLedger({ handle, clock, logger, gate, log }: GateL
       for (const hour of new Set([...sums.values()].map((sum) => sum.hour))) {
         const ofHour = [...sums].filter(([, sum]) => sum.hour === hour);
         await addRefusals(db, new Date(hour), ofHour.map(([, { stream, rule, count, bytes }]) => ({ stream, rule, count, bytes })));
+        stored = null;
         for (const [key] of ofHour) sums.delete(key);
       }
     } catch (error) {
@@ -80,8 +85,11 @@ export async function openGateLedger({ handle, clock, logger, gate, log }: GateL
     // other processes write their sums within a minute after the hour
     const before = new Date(Math.floor((clock.nowMs() - 60_000) / HOUR_MS) * HOUR_MS);
     for (let found = await readUnloggedHour(db, before, LEAF_ROWS); found !== null; found = await readUnloggedHour(db, before, LEAF_ROWS)) {
-      const refused = found.sums.map(({ stream, rule, count, bytes }) => ({ stream: Number(stream), rule, count: Number(count), bytes: Number(bytes) }));
-      await noteLoggedHour(db, found.hour, await log.appendBody('gate.refused', { hour: isoOf(found.hour.getTime()), refused }));
+      const hour = isoOf(found.hour.getTime());
+      const leaf = await findHourLeaf(db, hour);
+      if (leaf === 'pending') return; // the next start of the log settles whether it is there
+      const refused = found.sums.map((sum) => ({ ...sum }));
+      await noteLoggedHour(db, found.hour, leaf ?? (await log.appendBody('gate.refused', { hour, refused, ...(found.rest.rows === 0 ? {} : { rest: found.rest }) })));
     }
     await deleteOldRefusals(db, new Date(clock.nowMs() - KEPT_DAYS * 24 * HOUR_MS));
   };
@@ -92,16 +100,32 @@ export async function openGateLedger({ handle, clock, logger, gate, log }: GateL
     return settling;
   };
 
+  /** What is stored, asked for once in a while, and what waits in memory. */
+  const readSums = async (hours: number): Promise<RefusalSum[]> => {
+    await settling?.catch(() => undefined); // it is told of elsewhere; the sums are in memory again then
+    const nowMs = clock.nowMs();
+    const fromMs = nowMs - hours * HOUR_MS;
+    if (stored === null || stored.hours !== hours || Math.abs(nowMs - stored.atMs) >= READ_EVERY_MS) {
+      stored = { hours, atMs: nowMs, rows: readRefusals(db, new Date(fromMs), READ_ROWS) };
+      stored.rows.catch(() => (stored = null)); // who asked hears of it
+    }
+    const sums = new Map((await stored.rows).map((row) => [`${String(row.stream)} ${row.rule}`, row]));
+    for (const { hour, stream, rule, count, bytes } of waiting.values()) {
+      const key = `${String(stream)} ${rule}`;
+      const known = sums.get(key) ?? { stream, rule, count: 0, bytes: 0 };
+      if (hour >= fromMs) sums.set(key, { stream, rule, count: known.count + count, bytes: known.bytes + bytes });
+    }
+    return [...sums.values()].sort((a, b) => b.count - a.count).slice(0, READ_ROWS);
+  };
+
   await settle();
   const timer = setInterval(() => void settle().catch((error: unknown) => logger.error({ err: error }, 'the sums of refusals could not be kept; trying again')), SETTLED_EVERY_MS).unref();
 
   return {
-    read: async (hours) => {
-      await settle();
-      return readRefusals(db, new Date(clock.nowMs() - hours * HOUR_MS), 1_000);
-    },
+    read: readSums,
     quarantine: async () => {
-      await settle();
+      if (enclosed.size > 0) await settle();
+      await settling?.catch(() => undefined); // it is told of elsewhere, and what is stored is shown
       return readQuarantine(db);
     },
     release: async (stream, by, reason) => {

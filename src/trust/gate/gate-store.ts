@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 type GateTables = {
   gate_refusal: { hour: Date; stream: number; rule: string; count: number; bytes: number };
   gate_refusal_hour: { hour: Date; leaf: number };
+  log_body: { kind: string; body: string; leaf_index: number | null };
   gate_quarantine: { stream: number; rule: string; since: Date; released_at: Date | null; released_by: string | null; reason: string | null; leaf: number | null };
 };
 const on = (db: Database) => db.withTables<GateTables>();
@@ -25,8 +26,15 @@ export async function addRefusals(db: Database, hour: Date, sums: readonly Refus
     .execute();
 }
 
-/** The sums of hours that ended before `before` and are not in the log yet, oldest hour first, at most `limit` rows of one hour. */
-export async function readUnloggedHour(db: Database, before: Date, limit: number): Promise<{ hour: Date; sums: RefusalSum[] } | null> {
+/** The sums of an hour for its leaf: the most frequent rows, and the sum of the rest, `rows` of them. */
+export interface UnloggedHour {
+  readonly hour: Date;
+  readonly sums: readonly RefusalSum[];
+  readonly rest: { readonly rows: number; readonly count: number; readonly bytes: number };
+}
+
+/** The oldest hour that ended before `before` and is not in the log yet, with at most `limit` rows. */
+export async function readUnloggedHour(db: Database, before: Date, limit: number): Promise<UnloggedHour | null> {
   const found = await on(db)
     .selectFrom('gate_refusal')
     .select('hour')
@@ -36,8 +44,17 @@ export async function readUnloggedHour(db: Database, before: Date, limit: number
     .limit(1)
     .executeTakeFirst();
   if (found === undefined) return null;
-  const sums = await on(db).selectFrom('gate_refusal').select(['stream', 'rule', 'count', 'bytes']).where('hour', '=', found.hour).orderBy('count', 'desc').orderBy('stream').orderBy('rule').limit(limit).execute();
-  return { hour: found.hour, sums };
+  const rows = await on(db).selectFrom('gate_refusal').select(['stream', 'rule', 'count', 'bytes']).where('hour', '=', found.hour).orderBy('count', 'desc').orderBy('stream').orderBy('rule').limit(limit).execute();
+  const sums = rows.map(({ stream, rule, count, bytes }) => ({ stream: Number(stream), rule, count: Number(count), bytes: Number(bytes) }));
+  const all = await on(db).selectFrom('gate_refusal').select(({ fn }) => [fn.countAll<number>().as('rows'), fn.sum<number>('count').as('count'), fn.sum<number>('bytes').as('bytes')]).where('hour', '=', found.hour).executeTakeFirstOrThrow();
+  const listed = { count: sums.reduce((sum, row) => sum + row.count, 0), bytes: sums.reduce((sum, row) => sum + row.bytes, 0) };
+  return { hour: found.hour, sums, rest: { rows: Number(all.rows) - sums.length, count: Number(all.count) - listed.count, bytes: Number(all.bytes) - listed.bytes } };
+}
+
+/** The leaf that holds an hour although nothing notes it, as after a stop between the two; `pending` while the log is not sure of it. */
+export async function findHourLeaf(db: Database, hour: string): Promise<number | 'pending' | null> {
+  const found = await on(db).selectFrom('log_body').select('leaf_index').where('kind', '=', 'gate.refused').where(sql<boolean>`body::jsonb ->> 'hour' = ${hour}`).orderBy('leaf_index').limit(1).executeTakeFirst();
+  return found === undefined ? null : (found.leaf_index ?? 'pending');
 }
 
 /** Notes in which leaf the sums of an hour stand. */

@@ -34,6 +34,11 @@ test('bounds, whole numbers, truth values and terms are held to what is register
   expect(gate.admit(of('OM_CategoryObservation'), ['open'])?.code).toBe('gate.not-registered-type');
 });
 
+test('a bound that leaves room for the digits of a card or a telephone set does not let them in', () => {
+  for (const result of [4_111_111_111_111_111, 352_099_001_761_481]) for (const max of [Infinity, 1e16, 9e15]) expect(gate.admit(of('OM_Measurement', { max }), result)?.code).toBe('gate.person-data');
+  expect(gate.admit(of('OM_Measurement', { max: 1e16 }), 1_780_842_686_123)).toBeNull();
+});
+
 test('free results keep falsy values and refuse images and template-like vectors at any depth', () => {
   const registration = of('OM_Observation');
   for (const value of [0, false, '', null, { a: [1, 2, 3] }]) expect(gate.admit(registration, value)).toBeNull();

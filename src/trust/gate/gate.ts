@@ -2,7 +2,7 @@ import type { GateCounts } from '../../contracts/trust.ts';
 import { LIMITS, type Refusal, type RefusalCode } from '../../kernel/index.ts';
 import { Counter, type Metrics } from '../../platform/index.ts';
 import { RULES, type RuleId } from './detectors/index.ts';
-import { floorCount, FLOORS } from './floor.ts';
+import { countedBy, floorResult, FLOORS, hasWholeNumber, saysNumber } from './floor.ts';
 import { inspect, maskPath, type Finding } from './inspect.ts';
 import { Neighbourhood } from './recurrence.ts';
 import type { GateRegistration } from './registration.ts';
@@ -20,9 +20,11 @@ export interface Gate {
   /** Null when the result may come in. Stores and logs nothing of what it sees. */
   admit(registration: GateRegistration, result: unknown): Refusal | null;
   /** Null when a text or value of an entity may come in: the same detectors, no registration. `path` names the place. */
-  admitDescription(value: unknown, path: string): Refusal | null;
+  admitDescription(value: unknown, path: string, author: Author): Refusal | null;
+  /** Whether a text of a source may be repeated to people, such as the key of a place; the question is not counted. */
+  maySay(text: string): boolean;
   /** What is stored instead of the result of a stream that counts people or vehicles; other results stay exactly as they are. */
-  floor(registration: GateRegistration, result: number): number;
+  floor<T>(registration: GateRegistration, result: T): T;
   /** Null when a count covers the shortest window or more. */
   admitWindow(registration: GateRegistration, length_ms: number): Refusal | null;
   /** Notes a refusal as (code, purpose); the refused content is gone. */
@@ -47,18 +49,27 @@ const NOT_A_TRUTH = refusal('gate.not-registered-type', 'true or false is regist
 const NOT_A_TERM = refusal('gate.not-registered-type', `A term of at most ${LIMITS.name_chars} characters is registered here (OM_CategoryObservation).`);
 const NOT_IN_LIST = refusal('gate.not-registered-type', 'One of the terms in properties.terms of the Datastream is registered here.');
 const QUARANTINED = refusal('gate.quarantined', 'Its values behaved like the identifiers of passers-by.');
+const A_COUNT_IN_WORDS = refusal('gate.not-registered-type', 'It counts people or vehicles: a count is a JSON number here, never a text.');
+const A_COUNT_BESIDE = refusal('gate.not-registered-type', 'Beside counts of people or vehicles no other whole numbers are taken.');
 const FEW = 1e12;
 const COUNTED_STREAMS = 10_000;
 const WATCHED_STREAMS = 20_000;
 
 /** The refusal for what was found: the rule and its meaning, never the content. */
-export const refusalOf = ({ rule, path }: Finding, field: string): Refusal => ({ code: 'gate.person-data', detail: `It carries ${RULES[rule]} (rule ${rule}).`, field: path === '' ? field : `${field}.${maskPath(path)}` });
+export const refusalOf = ({ rule, path }: Finding, field: string): Refusal => ({ code: 'gate.person-data', detail: `It carries ${RULES[rule]} (rule ${rule}).`, field: path === '' ? field || 'body' : field === '' ? maskPath(path) : `${field}.${maskPath(path)}` });
 
-/**
- * Names and texts of sensors carry contacts of offices, links to data sheets, addresses of gateways and short codes; they are no readings,
- * and everybody can see them.
- */
-const USUAL_IN_DESCRIPTIONS: ReadonlySet<string> = new Set(['address.email', 'address.ip', 'address.eui64', 'media.link', 'phone', 'plate', 'id.document']);
+/** Who wrote what describes a sensor: a person, or a device, a feed or a table, which say what they were told by others. */
+export type Author = 'person' | 'source';
+
+/** The number of the equipment itself. */
+const EQUIPMENT = 'address.eui64';
+/** What a person may write into the texts of a sensor, but not into its name: contacts of an office, a data sheet, the address of a gateway. */
+const CONTACTS: ReadonlySet<string> = new Set(['address.email', 'address.ip', 'media.link', 'phone']);
+const isText = (path: string): boolean => /(?:^|\.)(?:description|properties|metadata|definition)(?:\.|$)/.test(path);
+/** Pieces that make one whole are no finding of their own where one of them is the whole already: its place is the better one. */
+const withoutEchoes = (findings: readonly Finding[]): readonly Finding[] =>
+  findings.filter(({ rule, path, through }) => !through.includes('pieces') || !findings.some((other) => other.rule === rule && !other.through.includes('pieces') && (path === '' || other.path.startsWith(`${path}.`))));
+const isUsual = ({ rule, path }: Finding, author: Author): boolean => rule === EQUIPMENT || (author === 'person' && CONTACTS.has(rule) && isText(path));
 
 /** `country`: ISO 3166-1 alpha-2, whose national forms count without a prefix. */
 export function createGate(metrics: Metrics, sinceMs: number, { country = 'DE' }: { readonly country?: string } = {}): Gate {
@@ -103,8 +114,8 @@ export function createGate(metrics: Metrics, sinceMs: number, { country = 'DE' }
     if (typeof result !== 'number' || !Number.isFinite(result)) return NOT_A_NUMBER;
     if (registration.allows === 'integer' && !Number.isInteger(result)) return NOT_AN_INTEGER;
     if (result < registration.min || result > registration.max) return refusal('gate.out-of-bounds', `The registered bounds are ${registration.min} to ${registration.max}.`);
-    // digits of a card or a telephone in a stream that has not said how large its values are
-    if (result > FEW && registration.max === Infinity) {
+    // digits of a card or a telephone; bounds below them leave none
+    if (result > FEW) {
       const [finding] = inspect(result, { country, first: true });
       if (finding !== undefined) return refusalOf(finding, 'result');
     }
@@ -133,11 +144,14 @@ export function createGate(metrics: Metrics, sinceMs: number, { country = 'DE' }
   const admitTerm = (registration: GateRegistration, result: unknown): Refusal | null => {
     if (typeof result !== 'string' || result.length > LIMITS.name_chars) return NOT_A_TERM;
     if (registration.terms !== undefined) return registration.terms.has(result) ? null : NOT_IN_LIST;
+    if (registration.counts !== undefined && saysNumber(result)) return A_COUNT_IN_WORDS;
     const [finding] = inspect(result, { country, first: true });
     if (finding !== undefined) return refusalOf(finding, 'result');
     return watchOf(registration)?.noteText(result) === true ? encloseNow(registration) : null;
   };
   const admitAny = (registration: GateRegistration, result: unknown): Refusal | null => {
+    if (registration.counts !== undefined && saysNumber(result)) return A_COUNT_IN_WORDS;
+    if (registration.isBesideCounts === true && hasWholeNumber(result)) return A_COUNT_BESIDE;
     const [finding] = inspect(result, { country, first: true, mayBeVector: registration.shape !== undefined });
     if (finding !== undefined) return refusalOf(finding, 'result');
     const { stream } = registration;
@@ -186,16 +200,18 @@ export function createGate(metrics: Metrics, sinceMs: number, { country = 'DE' }
       if (found !== null) note(stream, ruleOf(found), sizeOf(result));
       return found;
     },
-    admitDescription: (value, path) => {
-      const finding = inspect(value, { country, keys: path.split('.').at(-1) ?? '' }).find(({ rule }) => !USUAL_IN_DESCRIPTIONS.has(rule));
+    admitDescription: (value, path, author) => {
+      const finding = withoutEchoes(inspect(value, { country, keys: path.split('.').at(-1) ?? '' })).find((found) => !isUsual(found, author));
       if (finding === undefined) return null;
       note(0, finding.rule, sizeOf(value));
       return refusalOf(finding, path);
     },
-    floor: ({ counts }, result) => (counts === undefined ? result : floorCount(counts, result)),
-    admitWindow: ({ counts, stream = 0 }, length_ms) => {
+    maySay: (text) => inspect(text, { country, first: true }).length === 0,
+    floor: floorResult,
+    admitWindow: (registration, length_ms) => {
+      const counts = countedBy(registration);
       if (counts === undefined || length_ms >= FLOORS[counts].window_s * 1_000) return null;
-      note(stream, 'window-too-short', 0);
+      note(registration.stream ?? 0, 'window-too-short', 0);
       return { code: 'gate.window-too-short', detail: `Counts of ${counts} cover at least ${String(FLOORS[counts].window_s / 60)} minutes.`, field: 'phenomenonTime' };
     },
     count: (code, purpose) => {

@@ -1,4 +1,4 @@
-import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { makeCorpus } from '../../../test/gate-corpus.ts';
 import { inspect } from './inspect.ts';
@@ -69,7 +69,22 @@ const cborOf = (name: string, value: Buffer | string): Buffer => {
   const head = Buffer.from([typeof value === 'string' ? 0x79 : 0x59, content.length >> 8, content.length & 0xff]);
   return Buffer.concat([Buffer.from([0xa1, 0x60 + name.length]), Buffer.from(name), head, content]);
 };
-/** Ten encodings; each gives bytes or a JSON value. */
+/** POSIX uuencode: 45 bytes a line, six bits a sign, a grave for nothing. */
+const uuencode = (bytes: Buffer): string => {
+  const six = (value: number): string => String.fromCharCode(value === 0 ? 96 : value + 32);
+  const lines = Array.from({ length: Math.ceil(bytes.length / 45) }, (_, line) => {
+    const part = bytes.subarray(line * 45, line * 45 + 45);
+    let text = six(part.length);
+    for (let at = 0; at < part.length; at += 3) {
+      const [a = 0, b = 0, c = 0] = part.subarray(at, at + 3);
+      text += [a >> 2, ((a & 3) << 4) | (b >> 4), ((b & 15) << 2) | (c >> 6), c & 63].map(six).join('');
+    }
+    return text;
+  });
+  return ['begin 644 frame', ...lines, '`', 'end', ''].join('\n');
+};
+const backwards = (text: string): string => [...text].reverse().join('');
+/** Encodings; each gives bytes or a JSON value. */
 const ENCODINGS: Readonly<Record<string, (bytes: Buffer) => unknown>> = {
   base64: (bytes) => bytes.toString('base64'),
   base64url: (bytes) => bytes.toString('base64url'),
@@ -81,6 +96,13 @@ const ENCODINGS: Readonly<Record<string, (bytes: Buffer) => unknown>> = {
   gzip: (bytes) => gzipSync(bytes).toString('base64'),
   deflate: (bytes) => deflateSync(bytes).toString('base64'),
   cbor: (bytes) => cborOf('frame', bytes).toString('base64'),
+  'raw deflate': (bytes) => deflateRawSync(bytes).toString('base64'),
+  'raw deflate, stored': (bytes) => deflateRawSync(bytes, { level: 0 }).toString('base64'),
+  brotli: (bytes) => brotliCompressSync(bytes).toString('base64'),
+  zstd: (bytes) => zstdCompressSync(bytes).toString('base64'),
+  uuencode,
+  'base64 backwards': (bytes) => backwards(bytes.toString('base64')),
+  'hex backwards': (bytes) => backwards(bytes.toString('hex')),
 };
 const NESTINGS: Readonly<Record<string, (value: unknown) => unknown>> = {
   itself: (value) => value,
@@ -92,10 +114,13 @@ const NESTINGS: Readonly<Record<string, (value: unknown) => unknown>> = {
 };
 
 describe('images, sound and templates', () => {
-  test.each(SECRETS)('%s is found in ten encodings, nested', (_name, rule, bytes) => {
+  test.each(SECRETS)('%s is found in seventeen encodings, nested', (_name, rule, bytes) => {
     const missed: string[] = [];
     for (const [encoding, write] of Object.entries(ENCODINGS)) for (const [nesting, nest] of Object.entries(NESTINGS)) if (!rulesIn(nest(write(bytes))).includes(rule)) missed.push(`${encoding}, ${nesting}`);
     expect(missed).toEqual([]);
+  });
+  test('an archive that is not opened is refused as one', () => {
+    for (const head of ['PK\x03\x04', '7z\xbc\xaf\x27\x1c', 'Rar!\x1a\x07\0', '\xfd7zXZ\0', 'BZh91AY&SY', '\x04\x22\x4d\x18']) expect(rulesIn({ file: fill(head).toString('base64') }), head).toContain('media.document');
   });
   test('raw deflate, data URIs and links to cameras are found', () => {
     expect(rulesIn(deflateRawSync(fill([0xff, 0xd8, 0xff, 0xe0], 400)).toString('base64'))).toContain('media.image');

@@ -1,6 +1,6 @@
 import { readCbor } from './cbor.ts';
 import { bytesOf, decodeText, unpack } from './encodings.ts';
-import { detect, findInNumber, mediaOf, type RuleId } from './detectors/index.ts';
+import { detect, findInNumber, isMacKey, mediaOf, type RuleId } from './detectors/index.ts';
 import { countNumbers, isCutVector, isFloatVector, isTrajectory, isWrittenVector, VECTOR_LIMIT } from './shapes.ts';
 
 /** What was found and where. `through` names the encodings around it, from outside in; offsets are those of the decoded text. */
@@ -18,8 +18,6 @@ export interface InspectOptions {
   readonly keys?: string;
   /** The stream registers a spectrum or a histogram: lists of numbers are what it is for. */
   readonly mayBeVector?: boolean;
-  /** Numbers have registered bounds, so what they mean is known. */
-  readonly isBounded?: boolean;
   /** Stop at the first finding. */
   readonly first?: boolean;
 }
@@ -47,7 +45,9 @@ export function inspect(value: unknown, options: InspectOptions): Finding[] {
   return walk.findings;
 }
 
-const isDone = ({ options, findings }: Walk): boolean => options.first === true && findings.length > 0;
+/** A document with so many is not told more; each new one is compared with those before. */
+const FINDINGS = 1_000;
+const isDone = ({ options, findings }: Walk): boolean => findings.length >= (options.first === true ? 1 : FINDINGS);
 
 function note(walk: Walk, rule: RuleId, path: string, through: readonly string[], start = 0, end = 0): void {
   if (!walk.findings.some((other) => other.rule === rule && other.path === path && (other.start === start || rule === 'limit.size'))) walk.findings.push({ rule, path, start, end, through });
@@ -59,7 +59,7 @@ function look(walk: Walk, value: unknown, path: string, keys: string, depth: num
   if (isDone(walk)) return;
   if (typeof value === 'string') return lookAtText(walk, value, path, keys, through);
   if (typeof value === 'number') {
-    const rule = walk.options.isBounded === true ? null : findInNumber(value);
+    const rule = findInNumber(value);
     if (rule !== null) note(walk, rule, path, through);
     else if (Number.isSafeInteger(value) && value >= 1e6 && keys !== '') lookAtText(walk, String(value), path, keys, through, true);
     return;
@@ -70,6 +70,7 @@ function look(walk: Walk, value: unknown, path: string, keys: string, depth: num
   const members = Object.entries(value);
   if (walk.options.mayBeVector !== true && isCutVector(members)) note(walk, 'vector.embedding', path, through);
   if (isTrajectory(value as Record<string, unknown>)) note(walk, 'trajectory', path, through);
+  lookAtMembers(walk, members, path, through);
   for (const [name, member] of members) {
     const at = path === '' ? name : `${path}.${name}`;
     if (isPersonKey(name) && !isNothing(member)) note(walk, 'person.key', at, through);
@@ -83,27 +84,58 @@ function lookAtList(walk: Walk, list: readonly unknown[], path: string, keys: st
   if (walk.options.mayBeVector !== true && countNumbers(list) > VECTOR_LIMIT) note(walk, 'vector.embedding', path, through);
   if (isTrajectory(list)) note(walk, 'trajectory', path, through);
   const bytes = bytesOf(list);
+  if (bytes?.length === 6 && isMacKey(keys) && bytes.some((byte) => byte !== 0 && byte !== 255)) note(walk, 'address.mac', path, [...through, 'list of bytes']);
   if (bytes !== null) {
     lookAtBytes(walk, bytes, path, keys, [...through, 'list of bytes']);
     walk.nodes += list.length;
     return;
   }
-  if (list.every((member) => typeof member === 'string') && list.length > 1 && list.length <= 64) lookAtJoined(walk, list, path, keys, through);
+  if (list.every((member) => typeof member === 'string') && list.length > 1 && list.length <= PIECES) lookAtJoined(walk, list, path, keys, through);
   for (const [at, member] of list.entries()) {
     look(walk, member, path === '' ? String(at) : `${path}.${String(at)}`, keys, depth + 1, through);
     if (isDone(walk)) return;
   }
 }
 
-const CUT_RULES: ReadonlySet<string> = new Set(['address.mac', 'address.email', 'phone']);
+const PIECES = 64;
+const CUT_RULES: ReadonlySet<string> = new Set(['address.mac', 'address.email', 'phone', 'iban', 'card', 'plate']);
+/** What the pieces of one number, address or plate look like. */
+const IS_PLATE_CUT = /^[A-ZÄÖÜ]{1,3},[A-ZÄÖÜ]{1,2},[1-9]\d{1,3}[EH]?$/;
+const IS_NUMBER_CUT = /^(?:[A-Z]{2}\d{2},)?\d{3,6}(?:,[\dA-Z]{1,6}){2,8}$/;
+
+/** The pieces with what stands between them when they are one; null when nothing says so. */
+function wholeOf(pieces: readonly string[]): string | null {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (length < 6 || length > 255) return null;
+  const list = pieces.join(',');
+  if (pieces.length === 6 && pieces.every((piece) => /^[0-9a-f]{2}$/i.test(piece))) return pieces.join(':');
+  if (IS_PLATE_CUT.test(list)) return pieces.join('-').replace(/-(?=\d)/, ' ');
+  return IS_NUMBER_CUT.test(list) || /[@+]/.test(list) ? pieces.join('') : null;
+}
+
+/** The strings of one object, in their order: an address or a file that was cut into members. */
+function lookAtMembers(walk: Walk, members: readonly (readonly [string, unknown])[], path: string, through: readonly string[]): void {
+  if (members.length < 2 || members.length > PIECES) return;
+  const pieces: string[] = [];
+  let length = 0;
+  for (const [, member] of members) {
+    if (typeof member !== 'string') continue;
+    pieces.push(member);
+    length += member.length;
+  }
+  if (pieces.length < 2) return;
+  const isCut = pieces.length === 6 || length >= 48 || pieces.some((piece) => /[@+]/.test(piece));
+  // words and numbers of different meaning stand side by side in an object: plates, cards and accounts only count in lists
+  if (isCut) lookAtJoined(walk, pieces, path, '', through, MEMBER_RULES);
+}
+const MEMBER_RULES: ReadonlySet<string> = new Set(['address.mac', 'address.email', 'phone']);
 
 /** A text that was cut into pieces. */
-function lookAtJoined(walk: Walk, pieces: readonly string[], path: string, keys: string, through: readonly string[]): void {
-  // the pieces of one address or number
-  const isMac = pieces.length === 6 && pieces.every((piece) => /^[0-9a-f]{2}$/i.test(piece));
-  const whole = pieces.join(isMac ? ':' : '');
-  const [hit] = whole.length <= 255 && (isMac || /[@+]/.test(whole)) ? detect(whole, { keys: '', country: walk.options.country }).filter(({ rule }) => CUT_RULES.has(rule)) : [];
-  if (hit !== undefined && pieces.every((piece) => piece.length < whole.length)) note(walk, hit.rule, path, [...through, 'pieces']);
+function lookAtJoined(walk: Walk, pieces: readonly string[], path: string, keys: string, through: readonly string[], rules = CUT_RULES): void {
+  const whole = wholeOf(pieces);
+  const [hit] = whole === null ? [] : detect(whole, { keys: '', country: walk.options.country }).filter(({ rule }) => rules.has(rule));
+  // where one piece is the whole already, it is found by itself
+  if (hit !== undefined && pieces.every((piece) => piece.length < 4 || detect(piece, { keys: '', country: walk.options.country }).length === 0)) note(walk, hit.rule, path, [...through, 'pieces']);
   const joined = pieces.join('');
   if (joined.length < 16 || joined.length > 65_536 || /\s/.test(joined)) return;
   for (const { bytes, by } of decodeText(joined)) lookAtBytes(walk, bytes, path, keys, [...through, 'pieces', by], true);

@@ -44,6 +44,15 @@ const SAMPLED = 192;
 /** A window ends after so many sightings; salts change daily, and a busy counter sends some ten thousand a day. */
 const WINDOW = 32_768;
 
+/** See `Recurrence.figures`. */
+export interface Figures {
+  readonly distinct: number;
+  readonly recurring: number;
+  readonly fresh: number;
+  readonly seen: number;
+  readonly elsewhere: number;
+}
+
 interface Sighted {
   readonly hash: number;
   readonly first: number;
@@ -82,7 +91,7 @@ export class Recurrence {
   }
 
   /** Of the sample: how many distinct values, how many of them came back, which share came first in the later half; and all sightings. */
-  figures(): { distinct: number; recurring: number; fresh: number; seen: number; elsewhere: number } {
+  figures(): Figures {
     let [recurring, fresh] = [0, 0];
     for (const { returns, first } of this.#values.values()) {
       if (returns > 0) recurring += 1;

@@ -16,6 +16,8 @@ export interface GateRegistration {
   readonly shape?: 'spectrum' | 'histogram';
   /** It counts people or vehicles: small counts are not told apart. */
   readonly counts?: Counted;
+  /** It stands beside the results of a stream that counts. */
+  readonly isBesideCounts?: true;
   /** How its values behave; kept by the gate. */
   watch?: Watch | null;
 }
@@ -36,14 +38,16 @@ const MAX_TERMS = 1_000;
  * Reads what a Datastream registers: its observationType says the type, properties.min and properties.max the bounds,
  * properties.terms the terms, properties.shape that lists of numbers are a spectrum or a histogram, properties.counts that it
  * counts people or vehicles. An unknown observationType registers numbers only. With `elementTypes` the result is a list, one
- * element each, and bounds and terms are lists as well.
+ * element each, and bounds and terms are lists as well; `counts` is a list, or one word for every element that is a count.
  */
 export function registrationOf(datastream: { observationType: string; properties: Readonly<Record<string, unknown>>; purpose: string; elementTypes?: readonly string[] | null; stream?: number }): GateRegistration {
   const { elementTypes, properties, purpose } = datastream;
   const stream = datastream.stream === undefined ? {} : { stream: datastream.stream };
   if (elementTypes !== undefined && elementTypes !== null) {
     const nth = (value: unknown, at: number): unknown => (Array.isArray(value) ? (value[at] as unknown) : undefined);
-    const elements = elementTypes.map((observationType, at) => registrationOf({ observationType, properties: { min: nth(properties['min'], at), max: nth(properties['max'], at), terms: nth(properties['terms'], at), counts: nth(properties['counts'], at) }, purpose }));
+    // one word for the whole list is meant for each of its counts
+    const countsOf = (type: string, at: number): unknown => (Array.isArray(properties['counts']) ? nth(properties['counts'], at) : type.endsWith('OM_CountObservation') ? properties['counts'] : undefined);
+    const elements = elementTypes.map((observationType, at) => registrationOf({ observationType, properties: { min: nth(properties['min'], at), max: nth(properties['max'], at), terms: nth(properties['terms'], at), counts: countsOf(observationType, at) }, purpose }));
     return { purpose, allows: 'list', min: -Infinity, max: Infinity, elements, ...stream };
   }
   const name = datastream.observationType.slice(datastream.observationType.lastIndexOf('/') + 1);

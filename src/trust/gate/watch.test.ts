@@ -127,3 +127,123 @@ test('of honest streams at most one in 500 is taken for identifiers', () => {
   expect(streams).toBeGreaterThanOrEqual(500);
   expect(wronged.length, wronged.join('; ')).toBeLessThanOrEqual(Math.floor(streams / 500));
 }, 120_000);
+
+/** A street by the clock, made in another way than above: a telephone is heard some times within minutes; some people come back hours later. */
+function* street(random: () => number, visitors: number, mode: 'probes' | 'commuters' | 'both'): Generator<{ time_s: number; who: number }> {
+  const wait = (mean_s: number): number => -Math.log(1 - random()) * mean_s;
+  const heard: { time_s: number; who: number }[] = [];
+  for (let who = 0; who < visitors; who += 1) {
+    const first_s = random() * 86_400 * (0.3 + 0.7 * random());
+    const times = mode === 'commuters' ? 1 : 1 + Math.floor(wait(1.2));
+    for (let at = 0; at < times; at += 1) heard.push({ time_s: first_s + at * wait(60), who });
+    if (mode !== 'probes' && random() < (mode === 'commuters' ? 0.35 : 0.15)) heard.push({ time_s: Math.min(86_399, first_s + 20_000 + wait(8_000)), who });
+  }
+  yield* heard.sort((a, b) => a.time_s - b.time_s);
+}
+
+const base32 = (bytes: Buffer): string => [...bytes].map((byte) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[byte & 31] as string).join('');
+const asUuid = (hash: Buffer): string => hash.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+const OTHER_SPELLINGS: Readonly<Record<string, (hash: Buffer) => number | string>> = {
+  '24 bits, hex': (hash) => hash.toString('hex', 0, 3),
+  '48 bits, HEX': (hash) => hash.toString('hex', 0, 6).toUpperCase(),
+  '20 bits': (hash) => hash.readUIntBE(0, 3) & 0xf_ffff,
+  '24 bits': (hash) => hash.readUIntBE(0, 3),
+  '32 bits, signed': (hash) => hash.readInt32BE(0),
+  '48 bits': (hash) => hash.readUIntBE(0, 6),
+  '53 bits': (hash) => Number(hash.readBigUInt64BE(0) >> 11n),
+  '32 bits, decimal text': (hash) => String(hash.readUInt32BE(0)),
+  'base32': (hash) => base32(hash.subarray(0, 8)),
+  'base64, whole': (hash) => hash.toString('base64'),
+  'as a UUID': asUuid,
+  'behind a prefix': (hash) => `dev_${hash.toString('hex', 0, 4)}`,
+  'micro-units': (hash) => hash.readUInt32BE(0) / 1e6,
+};
+
+test('hashed addresses of a street that was made in another way are noticed as well, and those that only pass from counter to counter', () => {
+  const random = seeded(31);
+  const missed: string[] = [];
+  let streams = 0;
+  for (const [name, spell] of Object.entries(OTHER_SPELLINGS)) {
+    for (const [salt_s, mode] of [[86_400, 'probes'], [86_400, 'commuters'], [3_600, 'probes'], [3_600, 'both']] as const) {
+      for (const visitors of [1_500, 6_000]) {
+        streams += 1;
+        const watch = createWatch(new Neighbourhood(), streams);
+        let isNoticed = false;
+        for (const { time_s, who } of street(random, visitors, mode)) {
+          const value = spell(digest(who, `${String(streams)} ${String(Math.floor(time_s / salt_s))}`));
+          if (typeof value === 'number' ? watch.noteNumber(value) : watch.noteText(value)) {
+            isNoticed = true;
+            break;
+          }
+        }
+        if (!isNoticed) missed.push(`${name}, ${String(salt_s)}, ${mode}, ${String(visitors)}`);
+      }
+    }
+  }
+  expect(missed.length, missed.join('; ')).toBeLessThanOrEqual(Math.floor(streams / 100));
+  const others = new Neighbourhood();
+  const [here, there] = [createWatch(others, 901), createWatch(others, 902)];
+  let isSeenAgain = false;
+  for (let who = 0; who < 4_000; who += 1) {
+    isSeenAgain ||= here.noteText(digest(who, 'day').toString('hex', 0, 5));
+    isSeenAgain ||= there.noteText(digest(who > 30 && random() < 0.3 ? who - 20 : who + 1e6, 'day').toString('hex', 0, 5));
+  }
+  expect(isSeenAgain).toBe(true);
+}, 120_000);
+
+/** Numbers of messages, sessions, batches and places, as members of a result: no passer-by among them. */
+const NUMBERED: Readonly<Record<string, (random: () => number) => Course>> = {
+  'UUID of a message': (random) => () => asUuid(digest(Math.floor(random() * 2 ** 40), 'message')),
+  'hex number of a message': (random) => () => digest(Math.floor(random() * 2 ** 40), 'message').toString('hex', 0, 6),
+  'nonce of 32 bits': (random) => () => Math.floor(random() * 2 ** 32),
+  'session of twelve readings': (random) => { const start = Math.floor(random() * 1e9); return (at) => digest(start + Math.floor(at / 12), 'session').toString('hex', 0, 5); },
+  'batch': () => (at) => `B${String(20_260_000 + Math.floor(at / 50))}-${'ABC'[at % 3] as string}`,
+  'one of 400 bays': (random) => () => `P-${String(Math.floor(random() * 400)).padStart(4, '0')}`,
+  'one of 3000 bays': (random) => () => `P${String(Math.floor(random() * 3_000)).padStart(4, '0')}`,
+  'number of a bus': (random) => () => 3_000 + Math.floor(random() * 250),
+  'check of 16 bits': (random) => () => Math.floor(random() * 65_536).toString(16).padStart(4, '0'),
+  'trip': () => (at) => `1.T0.10-${String(Math.floor(at / 7))}-j26-1.${String(1 + (at % 9))}.H`,
+  'bytes of a message': (random) => {
+    let [warmth, damp, mains] = [215, 96, 3_600];
+    return (at, draw) => {
+      [warmth, damp, mains] = [warmth + Math.round(gauss(draw) * 2), Math.min(200, Math.max(20, damp + Math.round(gauss(draw)))), 3_600 - Math.floor(at / 400)];
+      const bytes = Buffer.alloc(9);
+      bytes.writeUInt8(random() < 0.02 ? 3 : 1, 0);
+      bytes.writeInt16BE(Math.round(warmth / 2) * 2, 1);
+      bytes.writeUInt8(damp, 3);
+      bytes.writeUInt16BE(mains, 4);
+      bytes.writeUInt16BE(Math.max(0, Math.round(400 + 250 * Math.sin(at / 60) + gauss(draw) * 4)), 6);
+      return bytes.toString('hex');
+    };
+  },
+  'bytes with few states': () => (_at, draw) => `0a${['00', '2c', '55'][Math.floor(draw() * 3)] as string}${Math.floor(draw() * 40).toString(16).padStart(2, '0')}0001`,
+  'frame counter with losses': (random) => { let counter = Math.floor(random() * 65_536); return (_at, draw) => (counter = (counter + 1 + (draw() < 0.1 ? Math.floor(draw() * 5) : 0)) % 65_536); },
+  'time out of order': () => (at, draw) => 1_780_000_000 + at * 60 - (draw() < 0.1 ? Math.floor(draw() * 3_600) : 0),
+  'signal strength, float': () => (_at, draw) => -60 - draw() * 60,
+};
+
+test('numbers of messages, sessions, batches and places are none, not even where two streams carry the same', () => {
+  const random = seeded(32);
+  const others = new Neighbourhood();
+  const wronged: string[] = [];
+  let streams = 1_000;
+  for (const [name, make] of Object.entries(NUMBERED)) {
+    for (let n = 0; n < 8; n += 1) {
+      const watch = createWatch(others, (streams += 1)).field('.id');
+      const course = make(random);
+      for (let at = 0; at < 4_000; at += 1) {
+        const value = course(at, random);
+        if ((typeof value === 'number' ? watch?.noteNumber(value) : watch?.noteText(value)) === true) {
+          wronged.push(name);
+          break;
+        }
+      }
+    }
+  }
+  const [first, second] = [createWatch(others, (streams += 1)).field('.id'), createWatch(others, (streams += 1)).field('.id')];
+  for (let at = 0; at < 4_000; at += 1) {
+    const number = digest(at, 'shared').toString('hex', 0, 8);
+    if (first?.noteText(number) === true || second?.noteText(number) === true) wronged.push('shared by two streams');
+  }
+  expect(wronged).toEqual([]);
+}, 120_000);

@@ -1,4 +1,4 @@
-import { hashNumber, hashText, Recurrence, type Neighbourhood } from './recurrence.ts';
+import { hashNumber, hashText, Recurrence, type Figures, type Neighbourhood } from './recurrence.ts';
 
 /** Readings that a stream has to jump about in before it is looked at closely; smooth ones never are. */
 const PROBE = 64;
@@ -7,6 +7,12 @@ const RING = 256;
 const JUDGED_EVERY = 64;
 const LEAST = 192;
 const FIELDS = 32;
+const LEAST_TEXTS = 128;
+/** Of tokens the latest, and of each the end, for what stands at their places. */
+const LATEST = 32;
+const LATEST_CHARS = 40;
+/** Digests of 24 bits and more have so many at their places; numbers of lines, bays and batches have fewer. */
+const DIGEST_BITS = 20;
 
 /** Watches whether the values of a field behave like the identifiers of passers-by. Bounded memory. */
 export interface Watch {
@@ -21,14 +27,15 @@ const TOKEN = /^[0-9A-Za-z+/_=-]{3,128}$/;
 const ODD = /[\d+/=]|[a-z][A-Z]|[A-Z]{2}[a-z]|[A-Z][a-z][A-Z]/;
 const NO_TOKEN = /^\d{4}-\d\d-\d\d|^\d\d:\d\d|^v?\d+(?:\.\d+)+$/;
 
-/** `others` is shared by all streams: a value that comes back elsewhere is an identifier as well. */
-export function createWatch(others: Neighbourhood, stream: number): Watch {
+/** `isMember`: a member of a structured result. `others` is shared by all streams: a value that comes back elsewhere is an identifier as well. */
+export function createWatch(others: Neighbourhood, stream: number, isMember = false): Watch {
   const fields = new Map<string, Watch>();
   let ring: Float64Array | null = null;
   let recurrence: Recurrence | null = null;
   let [count, jumps, previous] = [0, 0, 0];
   let due = LEAST;
   let [texts, tokens, ascents, before] = [0, 0, 0, ''];
+  const latest: string[] = [];
 
   const start = (): void => {
     ring = new Float64Array(RING);
@@ -64,7 +71,7 @@ export function createWatch(others: Neighbourhood, stream: number): Watch {
       if (count < due) return false;
       due = count + Math.max(JUDGED_EVERY, count >> 2);
       const seen = Array.from(count < RING ? ring.subarray(1, count + 1) : [...ring.subarray((count & (RING - 1)) + 1), ...ring.subarray(0, (count & (RING - 1)) + 1)]);
-      const verdict = judgeNumbers(seen, recurrence);
+      const verdict = judgeNumbers(seen, recurrence, isMember);
       if (verdict === 'smooth') stop();
       return verdict === 'identifiers';
     },
@@ -73,30 +80,57 @@ export function createWatch(others: Neighbourhood, stream: number): Watch {
       if (value === before) return false; // a state that lasts
       const isToken = TOKEN.test(value) && ODD.test(value) && !NO_TOKEN.test(value);
       texts += 1;
-      if (isToken) tokens += 1;
+      if (isToken) {
+        tokens += 1;
+        latest[tokens % LATEST] = value.slice(-LATEST_CHARS);
+      }
       if (value > before) ascents += 1;
       before = value;
       const hash = hashText(value);
       recurrence.note(hash, hash);
-      if (texts < 128 || texts % JUDGED_EVERY !== 0) return false;
-      const isOrdered = ascents > texts * 0.85;
-      if (tokens < texts * 0.75 || isOrdered) return false;
-      const { distinct, fresh } = recurrence.figures();
-      return distinct >= 64 && fresh >= 0.2;
+      if (texts < LEAST_TEXTS || texts % JUDGED_EVERY !== 0 || tokens < texts * 0.75 || ascents > texts * 0.85) return false;
+      return returnsAsPassersDo(recurrence.figures()) && bitsOf(latest) >= DIGEST_BITS;
     },
     field: (path) => {
       const known = fields.get(path);
       if (known !== undefined) return known;
       if (fields.size >= FIELDS) return null;
-      const made = createWatch(others, stream);
+      const made = createWatch(others, stream, true);
       fields.set(path, made);
       return made;
     },
   };
 }
 
+/**
+ * Some come back later while new ones go on coming, here or at another counter. The number of a message never comes back; where two
+ * streams carry it, all of them are seen twice.
+ */
+function returnsAsPassersDo({ distinct, recurring, fresh, seen, elsewhere }: Figures): boolean {
+  if (distinct < 48 || fresh < 0.2) return false;
+  const share = (elsewhere * 4) / seen;
+  return (recurring >= 4 && recurring / distinct >= 0.03) || (elsewhere >= 12 && share >= 0.02 && share < 0.7);
+}
+
+/**
+ * How many bits tell these tokens apart, about, in places side by side, counted from the end. A digest varies at all of them; the bytes of a
+ * message vary at the low ends of its fields.
+ */
+function bitsOf(tokens: readonly string[]): number {
+  let [bits, most] = [0, 0];
+  for (let place = 1; place <= LATEST_CHARS; place += 1) {
+    const signs = new Set<string>();
+    for (const token of tokens) if (token !== undefined && token.length >= place) signs.add(token[token.length - place] as string);
+    if (signs.size >= VARIED) most = Math.max(most, (bits += Math.log2(signs.size)));
+    else if (signs.size !== 1 || /[\dA-Za-z]/.test([...signs].join(''))) bits = 0; // a dash between groups ends nothing
+  }
+  return most;
+}
+/** Of 32 tokens, ten digits are nearly all seen at a place that they fill evenly. */
+const VARIED = 7;
+
 /** Values in their order, oldest first. Smooth: not worth a closer look. */
-function judgeNumbers(values: readonly number[], recurrence: Recurrence): 'smooth' | 'undecided' | 'identifiers' {
+function judgeNumbers(values: readonly number[], recurrence: Recurrence, isMember: boolean): 'smooth' | 'undecided' | 'identifiers' {
   const sorted = [...values].sort((a, b) => a - b);
   const [low, high] = [sorted[0] as number, sorted.at(-1) as number];
   const counts = new Map<number, number>();
@@ -113,9 +147,11 @@ function judgeNumbers(values: readonly number[], recurrence: Recurrence): 'smoot
   const returning = recurring / distinct;
   if (distinct < 48 || fresh < 0.15) return 'undecided';
   if (recurring >= 12 && returning >= 0.06 && returning > byChance * 2 + 0.03) return 'identifiers';
-  // whole numbers of 32 bits and more in no order are drawn, not measured, and no two streams measure the same ones
+  // whole numbers of 32 bits and more in no order are drawn, not measured; beside other members they may number a message
   const isLarge = high - low > 2 ** 31 && values.every(Number.isInteger);
-  return isLarge && (elsewhere >= 12 || different.length > values.length * 0.5) ? 'identifiers' : 'undecided';
+  if (!isLarge) return 'undecided';
+  const share = (elsewhere * 4) / seen;
+  return (elsewhere >= 12 && (!isMember || share < 0.7)) || (!isMember && different.length > values.length * 0.5) ? 'identifiers' : 'undecided';
 }
 
 const BITS = 8;

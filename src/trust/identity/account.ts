@@ -9,6 +9,7 @@ import type { OneTimeCodes } from './one-time-codes.ts';
 import type { Passkeys, Site } from './passkeys.ts';
 import type { Passwords } from './passwords.ts';
 import type { Sessions } from './sessions.ts';
+import { checkPassphrase } from './weak-passphrases.ts';
 
 type Proof = { readonly code: string } | { readonly password: string; readonly code: string } | { readonly challengeId: string; readonly response: unknown };
 type Proved = { readonly ok: true; readonly value: null } | { readonly ok: false; readonly refusal: Refusal; readonly retryAfterS?: number };
@@ -34,11 +35,12 @@ interface AccountOptions {
   readonly sessions: Sessions;
   readonly attempts: Attempts;
   readonly secondFactor: 'required' | 'optional';
+  readonly city: string;
 }
 
 const notProved = (field: string) => refuse('auth.invalid', 'That does not prove who you are.', field);
 
-export function createAccount({ db, clock, passwords, passkeys, codes, sessions, attempts, secondFactor }: AccountOptions): Account {
+export function createAccount({ db, clock, passwords, passkeys, codes, sessions, attempts, secondFactor, city }: AccountOptions): Account {
   const now = (): Date => new Date(clock.nowMs());
   const bindingOf = (personId: string): string => `person:${personId}`;
 
@@ -101,6 +103,8 @@ export function createAccount({ db, clock, passwords, passkeys, codes, sessions,
       }),
     removePasskey: (personId, credentialId) => remove(personId, (trx) => deletePasskey(trx, personId, credentialId)),
     changePassword: async (request, password) => {
+      const checked = checkPassphrase(password, [request.principal.name, city]);
+      if (!checked.ok) return checked;
       const hash = await passwords.hash(password);
       if (hash === null) return busy();
       const session = sessions.of(request);

@@ -9,6 +9,7 @@ import type { Passkeys, Site } from './passkeys.ts';
 import type { Passwords } from './passwords.ts';
 import type { SessionMethod } from './session-store.ts';
 import type { Sessions, SignedIn } from './sessions.ts';
+import { checkPassphrase } from './weak-passphrases.ts';
 
 interface DoorOptions {
   readonly db: Database;
@@ -19,6 +20,8 @@ interface DoorOptions {
   readonly codes: OneTimeCodes;
   readonly sessions: Sessions;
   readonly attempts: Attempts;
+  /** Its name is no passphrase. */
+  readonly city: string;
 }
 
 /** What a new account begins with. */
@@ -29,6 +32,7 @@ export interface NewAccount {
   readonly method: SessionMethod;
   readonly factors: 1 | 2;
   readonly agent: string;
+  readonly serviceMark?: Buffer | null;
 }
 
 /** `retryAfterS` stands beside a refusal for too many attempts. */
@@ -62,7 +66,7 @@ class NameTaken extends Error {}
 
 export const newPseudonym = (random: Random): string => `p-${newSecret(random).slice(0, 8)}`;
 
-export function createDoors({ db, clock, random, passwords, passkeys, codes, sessions, attempts }: DoorOptions): Doors {
+export function createDoors({ db, clock, random, passwords, passkeys, codes, sessions, attempts, city }: DoorOptions): Doors {
   const now = (): Date => new Date(clock.nowMs());
 
   const accept: Doors['accept'] = async (code, account, also) => {
@@ -108,6 +112,8 @@ export function createDoors({ db, clock, random, passwords, passkeys, codes, ses
       const invitation = await readInvitation(code);
       if (!invitation.ok) return invitation;
       if (await findPersonByNameKey(db, nameKeyOf(name))) return nameTaken();
+      const checked = checkPassphrase(password, [name, city]);
+      if (!checked.ok) return checked;
       const passwordHash = await passwords.hash(password);
       if (passwordHash === null) return busy();
       return accept(code, { name, passwordHash, method: 'link', factors: 1, agent }, async () => undefined);
@@ -130,7 +136,7 @@ export function createDoors({ db, clock, random, passwords, passkeys, codes, ses
       const person = await findPersonByNameKey(db, nameKeyOf(name));
       const matches = await passwords.matches(password, person?.passwordHash ?? null);
       if (matches === null) return busy();
-      // the same questions to the database whether or not the account exists and the passphrase is right, so that time does not tell
+      // the same work and the same questions to the database whether or not the account exists and the passphrase is right, so that time does not tell
       const tried = matches && person ? person.id : '';
       const needsCode = await codes.isSetUp(tried);
       const hasCode = await codes.take(tried, code);

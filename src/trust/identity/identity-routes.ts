@@ -5,17 +5,21 @@ import type { Http } from '../../platform/index.ts';
 import { registerAccountRoutes } from './account-routes.ts';
 import { registerPeopleRoutes } from './people-routes.ts';
 import { agentOf, giveSession, refuseOtherSites, unwrapLimited, type IdentityRouteOptions } from './session-answers.ts';
+import { registerResidentRoutes } from './resident-routes.ts';
 import { registerServiceRoutes } from './service-routes.ts';
+import { recordSignIns } from './sign-in-record.ts';
 
 const Code = z.object({ code: z.string().min(1).max(64) });
 
 /** Sign-in, invitations, accounts, sessions and people, as in contracts/session.ts. */
 export function registerIdentityRoutes(http: Http, options: IdentityRouteOptions): void {
+  if (options.note) recordSignIns(http, options.note);
   registerSignInRoutes(http, options);
   registerInvitationRoutes(http, options);
   registerAccountRoutes(http, options);
   registerPeopleRoutes(http, options);
   registerServiceRoutes(http, options);
+  registerResidentRoutes(http, options);
 }
 
 function registerSignInRoutes(http: Http, { identity, secondFactor }: IdentityRouteOptions): void {

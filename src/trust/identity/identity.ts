@@ -4,11 +4,15 @@ import { refuse, type Clock, type Random, type Refusal, type Result } from '../.
 import type { Bus, DatabaseHandle, Logger } from '../../platform/index.ts';
 import { createAccount, type Account } from './account.ts';
 import { createAttempts } from './attempts.ts';
+import type { ServiceClient } from './code-flow.ts';
 import { createDoors, type Doors } from './doors.ts';
 import { deleteExpiredInvitations } from './identity-store.ts';
 import { createOneTimeCodes, type OneTimeCodes } from './one-time-codes.ts';
 import { createPasskeys, siteOfHost, type Site } from './passkeys.ts';
 import { createPasswords } from './passwords.ts';
+import { createPublicLimits, type PublicLimits } from './public-limits.ts';
+import { createResidents, type Residents } from './residents.ts';
+import { createServiceMarks } from './service-marks.ts';
 import { deleteExpiredSessions } from './session-store.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import { createSignInService, type SignInService, type SignInServiceOptions } from './sign-in-service.ts';
@@ -29,12 +33,15 @@ export interface Identity {
   readonly tokens: TokenBook;
   /** The city's own sign-in service; null when none is set up. */
   readonly service: SignInService | null;
+  /** Residents who sign in to keep a list of their reports; never staff. */
+  readonly residents: Residents;
+  readonly limits: PublicLimits;
   siteOf(request: FastifyRequest): Result<Site>;
   readonly publicHost: string | undefined;
   /** Origin under which others reach the city, if it states one. */
   readonly publicUrl: string | undefined;
   nowMs(): number;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface IdentityOptions {
@@ -51,6 +58,8 @@ export interface IdentityOptions {
   readonly city: string;
   readonly secondFactor: 'required' | 'optional';
   readonly service: SignInServiceOptions | null;
+  /** Service at which residents sign in; without one the links of their reports are the only way. */
+  readonly residentService?: ServiceClient | null;
   /** log2 of scrypt's N; only tests lower it. */
   readonly passwordCostLog2?: number;
 }
@@ -65,14 +74,21 @@ export function createIdentity(options: IdentityOptions): Identity {
   const attempts = createAttempts({ db, clock, key: options.identityKey });
   const sessions = createSessions({ db, bus, clock, random, publicUrl, secondFactor });
   const tokens = createTokenBook({ db, key: options.tokenKey, clock, random });
-  const doors = createDoors({ db, clock, random, passwords, passkeys, codes, sessions, attempts });
-  const account = createAccount({ db, clock, passwords, passkeys, codes, sessions, attempts, secondFactor });
-  const service = options.service === null ? null : createSignInService({ ...options.service, db, clock, random, doors, sessions });
+  const doors = createDoors({ db, clock, random, passwords, passkeys, codes, sessions, attempts, city: options.city });
+  const account = createAccount({ db, clock, passwords, passkeys, codes, sessions, attempts, secondFactor, city: options.city });
+  const publicHost = publicUrl === undefined ? undefined : new URL(publicUrl).host;
+  const serviceMarks = createServiceMarks({ db, key: options.identityKey });
+  const service = options.service === null ? null : createSignInService({ ...options.service, db, clock, random, doors, sessions, serviceMarks });
+  const residents = createResidents({ db, clock, random, key: options.identityKey, service: options.residentService ?? null, serviceMarks, secureAt: sessions.secureAt, publicHost });
+  const limits = createPublicLimits({ db, clock, key: options.identityKey, logger });
   const clean = async (): Promise<void> => {
     const now = new Date(clock.nowMs());
     await deleteExpiredSessions(db, now, sessions.idleSince());
     await deleteExpiredInvitations(db, now);
     await attempts.forgetOld();
+    await serviceMarks.forgetOld(now);
+    await residents.forgetOld();
+    await limits.forgetOld();
   };
   const cleaning = setInterval(() => {
     clean().catch((error: unknown) => logger.warn({ err: error }, 'expired sessions could not be removed'));
@@ -98,10 +114,15 @@ export function createIdentity(options: IdentityOptions): Identity {
     sessions,
     tokens,
     service,
+    residents,
+    limits,
     siteOf: (request) => siteOfHost(request.headers.host, request.protocol, publicUrl),
-    publicHost: publicUrl === undefined ? undefined : new URL(publicUrl).host,
+    publicHost,
     publicUrl: publicUrl === undefined ? undefined : new URL(publicUrl).origin,
     nowMs: () => clock.nowMs(),
-    close: () => clearInterval(cleaning),
+    close: async () => {
+      clearInterval(cleaning);
+      await limits.close();
+    },
   };
 }

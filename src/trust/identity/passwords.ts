@@ -20,7 +20,11 @@ export interface Passwords {
   matches(password: string, stored: string | null): Promise<boolean | null>;
 }
 
-export function createPasswords(random: Random, costLog2 = COST_LOG2): Passwords {
+/** scrypt (RFC 7914); `costLog2` is log2 of N. */
+export type Derive = (password: string, salt: Buffer, costLog2: number, r: number, p: number) => Promise<Buffer>;
+
+/** `derive` does the work of a check; only tests that count it give another one. */
+export function createPasswords(random: Random, costLog2 = COST_LOG2, derive: Derive = deriveKey): Passwords {
   let running = 0;
   const waiting: (() => void)[] = [];
   const inTurn = async <T>(work: () => Promise<T>): Promise<T | null> => {
@@ -56,7 +60,7 @@ export function createPasswords(random: Random, costLog2 = COST_LOG2): Passwords
 const format = (cost: number, salt: Buffer, hash: Buffer): string => `scrypt$${cost}$${BLOCK}$${PARALLEL}$${salt.toString('base64')}$${hash.toString('base64')}`;
 
 // The same password can be typed as different code points; NFKC makes them one (NIST SP 800-63B §5.1.1.2).
-const derive = (password: string, salt: Buffer, costLog2: number, r: number, p: number): Promise<Buffer> =>
+const deriveKey: Derive = (password: string, salt: Buffer, costLog2: number, r: number, p: number): Promise<Buffer> =>
   new Promise((resolve, reject) =>
     scrypt(password.normalize('NFKC'), salt, HASH_BYTES, { N: 2 ** costLog2, r, p, maxmem: MAX_MEMORY_BYTES }, (error, key) => (error ? reject(error) : resolve(key))),
   );

@@ -2,17 +2,18 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Refused, unwrap, type Result } from '../../kernel/index.ts';
 import type { Http } from '../../platform/index.ts';
-import { agentOf, refuseOtherSites, type IdentityRouteOptions } from './session-answers.ts';
+import { agentOf, giveSession, refuseOtherSites, type IdentityRouteOptions } from './session-answers.ts';
+import { originOf, registerLogoutDoor, visitCookie } from './service-visit.ts';
+import type { SignedIn } from './sessions.ts';
 import type { Intent, SignInService } from './sign-in-service.ts';
 
 const CALLBACK = '/api/sign-in/service/callback';
-const COOKIE_MS = 10 * 60_000;
 const Start = z.strictObject({ next: z.string().max(500).default('/console'), fresh: z.enum(['0', '1']).default('0') });
 const Accept = z.strictObject({ code: z.string().min(1).max(64), name: z.string().trim().min(2).max(100) });
 const Answer = z.looseObject({ state: z.string().max(200) });
 
-/** A path of this server, never another site. */
-const pathOf = (asked: string): string => (/^\/(?![/\\])[^\\]*$/.test(asked) ? asked : '/console');
+/** A path of this server, never another site; browsers leave tabs and line ends out of addresses (WHATWG URL §4.4). */
+const pathOf = (asked: string): string => (/^\/(?![/\\])[^\\\s]*$/.test(asked) ? asked : '/console');
 
 /** Sign-in through the city's OpenID Connect service. The addresses are there, and say so, when none is set up. */
 export function registerServiceRoutes(http: Http, { identity }: IdentityRouteOptions): void {
@@ -20,17 +21,10 @@ export function registerServiceRoutes(http: Http, { identity }: IdentityRouteOpt
     if (identity.service === null) throw new Refused({ code: 'auth.service-off', detail: 'This city signs people in by itself.' });
     return identity.service;
   };
-  const originOf = (request: FastifyRequest): string => identity.publicUrl ?? `${request.protocol}://${request.headers.host ?? 'localhost'}`;
-  const cookieOf = (request: FastifyRequest): { name: string; secure: boolean } => {
-    const secure = originOf(request).startsWith('https:');
-    return { name: secure ? '__Host-clerestory-service' : 'clerestory-service', secure };
-  };
+  const cookie = visitCookie(identity, 'clerestory-service');
   const begin = async (request: FastifyRequest, reply: FastifyReply, intent: Intent): Promise<string> => {
-    const { location, browserSecret } = unwrap(await service().begin(intent, originOf(request) + CALLBACK));
-    const { name, secure } = cookieOf(request);
-    // Lax: the service sends the browser back from another site
-    void reply.setCookie(name, browserSecret, { httpOnly: true, sameSite: 'lax', secure, path: '/', maxAge: COOKIE_MS / 1_000 });
-    void reply.header('cache-control', 'no-store');
+    const { location, browserSecret } = unwrap(await service().begin(intent, originOf(request, identity) + CALLBACK));
+    cookie.give(request, reply, browserSecret);
     return location;
   };
 
@@ -45,16 +39,16 @@ export function registerServiceRoutes(http: Http, { identity }: IdentityRouteOpt
   });
   http.post('/api/account/service', { config: { action: 'session', stepUp: true } }, async (request, reply): Promise<{ location: string }> => ({ location: await begin(request, reply, { kind: 'connect', personId: request.principal.id }) }));
   http.get(CALLBACK, { config: { action: 'public' }, schema: { querystring: Answer } }, async (request, reply) => {
-    const { name, secure } = cookieOf(request);
-    const browserSecret = request.cookies[name];
-    void reply.clearCookie(name, { httpOnly: true, sameSite: 'lax', secure, path: '/' });
-    void reply.header('cache-control', 'no-store');
-    const finished: Result<{ next: string; signedIn: Parameters<typeof identity.sessions.giveCookie>[2] | null }> = await service().finish(new URL(request.url, originOf(request)), browserSecret, agentOf(request));
+    const browserSecret = cookie.take(request, reply);
+    const finished: Result<{ next: string; signedIn: SignedIn | null }> = await service().finish(new URL(request.url, originOf(request, identity)), browserSecret, agentOf(request));
     if (!finished.ok) return showPage(reply, '/sign-in?service=' + encodeURIComponent(finished.refusal.code), finished.refusal.detail);
     const { next, signedIn } = finished.value;
-    if (signedIn !== null) identity.sessions.giveCookie(request, reply, signedIn);
+    if (signedIn !== null) await giveSession(request, reply, identity, signedIn);
     return showPage(reply, next, '');
   });
+  // ends nothing here: the browser goes to the service's own page, which asks
+  http.get('/api/sign-out/service', { config: { action: 'public', oneFactor: true } }, async (request, reply) => reply.header('cache-control', 'no-store').redirect((await service().signOutAddress(`${originOf(request, identity)}/sign-in`)) ?? '/sign-in', 303));
+  registerLogoutDoor(http, '/api/sign-in/service/logout', (token) => service().signOut(token));
 }
 
 /**

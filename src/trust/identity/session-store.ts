@@ -6,7 +6,7 @@ export type SessionMethod = 'passkey' | 'password' | 'service' | 'link';
 
 type SessionTables = {
   person: PersonRow;
-  session: { id: string; secret_hash: Buffer; person_id: string; agent: string; method: string; factors: number; created_at: Date; seen_at: Date; expires_at: Date; proved_at: Date | null };
+  session: { id: string; secret_hash: Buffer; person_id: string; agent: string; method: string; factors: number; created_at: Date; seen_at: Date; expires_at: Date; proved_at: Date | null; service_mark: Buffer | null };
 };
 
 export interface StoredSession {
@@ -23,7 +23,7 @@ export interface StoredSession {
 }
 
 const on = (database: Database) => database.withTables<SessionTables>();
-const toSession = (row: Omit<SessionTables['session'], 'secret_hash' | 'person_id'>): StoredSession => ({
+const toSession = (row: Omit<SessionTables['session'], 'secret_hash' | 'person_id' | 'service_mark'>): StoredSession => ({
   id: row.id,
   agent: row.agent,
   method: row.method as SessionMethod,
@@ -34,7 +34,7 @@ const toSession = (row: Omit<SessionTables['session'], 'secret_hash' | 'person_i
   provedAt: row.proved_at,
 });
 
-export async function insertSession(db: Database, session: StoredSession & { secretHash: Buffer; personId: string }): Promise<void> {
+export async function insertSession(db: Database, session: StoredSession & { secretHash: Buffer; personId: string; serviceMark: Buffer | null }): Promise<void> {
   await on(db)
     .insertInto('session')
     .values({
@@ -48,6 +48,7 @@ export async function insertSession(db: Database, session: StoredSession & { sec
       seen_at: session.seenAt,
       expires_at: session.expiresAt,
       proved_at: session.provedAt,
+      service_mark: session.serviceMark,
     })
     .execute();
 }

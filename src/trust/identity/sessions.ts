@@ -31,7 +31,7 @@ export interface SignedIn {
 }
 
 export interface Sessions {
-  begin(on: Database, person: StoredPerson, how: { method: SessionMethod; factors: 1 | 2; agent: string; provedAt?: Date | null }): Promise<SignedIn>;
+  begin(on: Database, person: StoredPerson, how: { method: SessionMethod; factors: 1 | 2; agent: string; provedAt?: Date | null; serviceMark?: Buffer | null }): Promise<SignedIn>;
   authenticate(request: FastifyRequest, secret: string): Promise<Principal | Refusal>;
   /** The secret in the request's cookie. */
   secretOf(request: FastifyRequest): string | undefined;
@@ -43,10 +43,14 @@ export interface Sessions {
   noteProved(request: FastifyRequest, factors: 1 | 2): Promise<void>;
   list(personId: string): Promise<StoredSession[]>;
   end(personId: string, id: string): Promise<boolean>;
+  /** The same within a transaction. */
+  endIn(trx: Trx, personId: string, id: string): Promise<boolean>;
   /** Ends all but one; null for all. */
   endAll(trx: Trx, personId: string, keep: string | null): Promise<number>;
   giveCookie(request: FastifyRequest, reply: FastifyReply, signedIn: Pick<SignedIn, 'secret' | 'expiresAt'>): void;
   takeCookie(request: FastifyRequest, reply: FastifyReply): void;
+  /** Whether the browser keeps a Secure cookie that comes with the answer. */
+  readonly secureAt: (request: FastifyRequest) => boolean;
   idleSince(): Date;
 }
 
@@ -80,8 +84,14 @@ export function createSessions({ db, bus, clock, random, publicUrl, secondFactor
   const secureAt = (request: FastifyRequest): boolean => https || request.protocol === 'https' || (isLocal(request) && takesSecureOnLocalhost(request));
   const publish = (trx: Trx, personId: string, revoked: Revoked): Promise<void> => bus.publish(trx, REVOKED_TOPIC, personId, revoked);
 
+  const endIn = async (trx: Trx, personId: string, id: string): Promise<boolean> => {
+    const ended = await deleteSession(trx, id, personId);
+    if (ended) await publish(trx, personId, { sessions: [id] });
+    return ended;
+  };
+
   return {
-    begin: async (on, person, { method, factors, agent, provedAt }) => {
+    begin: async (on, person, { method, factors, agent, provedAt, serviceMark }) => {
       const secret = newSecret(random);
       const at = now();
       const expiresAt = new Date(at.getTime() + SESSION_MS);
@@ -96,6 +106,7 @@ export function createSessions({ db, bus, clock, random, publicUrl, secondFactor
         seenAt: at,
         expiresAt,
         provedAt: provedAt === undefined ? at : provedAt,
+        serviceMark: serviceMark ?? null,
       });
       return { secret, principal: principalOf(person), expiresAt, secondFactorNeeded: needsSecondFactor({ factors }) };
     },
@@ -130,12 +141,8 @@ export function createSessions({ db, bus, clock, random, publicUrl, secondFactor
       await noteSessionProved(db, session.id, now(), factors);
     },
     list: (personId) => listSessions(db, personId, now(), idleSince()),
-    end: (personId, id) =>
-      db.transaction().execute(async (trx) => {
-        const ended = await deleteSession(trx, id, personId);
-        if (ended) await publish(trx, personId, { sessions: [id] });
-        return ended;
-      }),
+    end: (personId, id) => db.transaction().execute((trx) => endIn(trx, personId, id)),
+    endIn,
     endAll: async (trx, personId, keep) => {
       const ended = await deleteSessionsOf(trx, personId, keep);
       await publish(trx, personId, { sessions: keep === null ? null : ended });
@@ -150,6 +157,7 @@ export function createSessions({ db, bus, clock, random, publicUrl, secondFactor
       for (const [name, secure] of [[SECURE_NAME, true], [PLAIN_NAME, false]] as const)
         if (request.cookies[name] !== undefined) void reply.clearCookie(name, { path: '/', secure, httpOnly: true, sameSite: 'strict' });
     },
+    secureAt,
     idleSince,
   };
 }

@@ -209,6 +209,22 @@ export async function readHold(db: Database, caseId: string): Promise<string | n
   return (await on(db).selectFrom('legal_hold').select('reason').where('case_id', '=', caseId).executeTakeFirst())?.reason ?? null;
 }
 
+const HOLDS_MAX = 1_000;
+
+/** Newest first. */
+export async function listHolds(db: Database): Promise<{ caseId: string; reason: string; placedBy: string; placedAt: Date }[]> {
+  const rows = await on(db).selectFrom('legal_hold').selectAll().orderBy('placed_at', 'desc').limit(HOLDS_MAX).execute();
+  return rows.map((row) => ({ caseId: row.case_id, reason: row.reason, placedBy: row.placed_by, placedAt: row.placed_at }));
+}
+
+/** How the key of a case lies; undefined for a case without one. */
+export async function readCaseState(db: Database, caseId: string): Promise<{ version: number; records: number; madeAt: Date; erasedAt: Date | null; hold: string | null } | undefined> {
+  const row = await on(db).selectFrom('case_key').select(['version', 'created_at', 'destroyed_at']).where('case_id', '=', caseId).executeTakeFirst();
+  if (row === undefined) return undefined;
+  const records = (await readRecords(db, [caseId])).get(caseId)?.size ?? 0;
+  return { version: row.version, records, madeAt: row.created_at, erasedAt: row.destroyed_at, hold: await readHold(db, caseId) };
+}
+
 export async function placeHold(db: Database, caseId: string, hold: { reason: string; placedBy: string; at: Date }): Promise<void> {
   const row = { reason: hold.reason, placed_by: hold.placedBy, placed_at: hold.at };
   await on(db)
@@ -234,6 +250,12 @@ export async function destroyKeys(db: Database, caseId: string, at: Date): Promi
     const deleted = await tables.deleteFrom('sealed_record').where('case_id', '=', caseId).returning('record').execute();
     return deleted.length;
   });
+}
+
+/** Cases whose keys were destroyed after `since`, oldest first. */
+export async function listErased(db: Database, since: Date, limit: number): Promise<{ caseId: string; at: Date }[]> {
+  const rows = await on(db).selectFrom('case_key').select(['case_id', 'destroyed_at']).where('destroyed_at', '>', since).orderBy('destroyed_at').orderBy('case_id').limit(limit).execute();
+  return rows.map(({ case_id, destroyed_at }) => ({ caseId: case_id, at: destroyed_at as Date }));
 }
 
 /**

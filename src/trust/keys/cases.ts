@@ -8,7 +8,7 @@ import { LogFault, type TransparencyLog } from '../log/log.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Purposes } from '../purposes/index.ts';
 import { BrokerDenied, type BrokerClient } from './broker-client.ts';
-import { insertKeys, liftHold, listLooks, lockRecordVersion, placeHold, readKeys, readRecords, writeRecord, type StoredKeys } from './case-store.ts';
+import { insertKeys, liftHold, listErased, listLooks, lockRecordVersion, placeHold, readKeys, readRecords, writeRecord, type StoredKeys } from './case-store.ts';
 import { createErasure, type Erased } from './erasure.ts';
 import { createOpenings, wrappedOf, type OpenItemRequest } from './openings.ts';
 import { settleRoots } from './rotation.ts';
@@ -57,7 +57,11 @@ export interface Cases {
   /** Sealed looks without their cases, for the public count. */
   listSealed(): Promise<{ index: number; at: string; until: string; revealed: boolean }[]>;
   /** Destroys the keys of the case: nobody reads its records or looks any more. The log keeps a leaf that says so. `key.held` under a legal hold. */
-  shred(caseId: string): Promise<Result<Erased>>;
+  shred(caseId: string, options?: { readonly compact: boolean }): Promise<Result<Erased>>;
+  /** After many erasures with `compact: false`: rewrites the tables, so that their files hold nothing of what was erased. */
+  compact(): Promise<void>;
+  /** Cases whose keys were destroyed after `since`, oldest first, at most `limit`. */
+  listErased(since: Date, limit: number): Promise<{ caseId: string; at: Date }[]>;
   /** `key.gone` or `key.held` when the case cannot be erased. */
   mayShred(caseId: string): Promise<Result<void>>;
   /** A legal hold with its reason; null lifts it. */
@@ -163,7 +167,9 @@ export async function createCases(options: CasesOptions): Promise<Cases> {
       return refusing(async () => ok({ index: await log.appendBody('look.extend', { sealed: index, until: date }) }));
     },
     listSealed: async () => (await listSealed(db)).map(({ index, at, until, revealed }) => ({ index, at: at.toISOString(), until: until.toISOString(), revealed })),
-    shred: (caseId) => refusing(() => erasure.shred(caseId)),
+    shred: (caseId, shredOptions) => refusing(() => erasure.shred(caseId, shredOptions)),
+    compact: () => erasure.compact(),
+    listErased: (since, limit) => listErased(db, since, limit),
     mayShred: (caseId) => erasure.check(caseId),
     hold: async (caseId, hold) => {
       if ((await keysOf(caseId)) === undefined) return refuse('request.not-found', 'No such data is kept for this case.', 'caseId');

@@ -30,13 +30,19 @@ interface ErasureOptions {
 export interface Erasure {
   /** Refused with `key.gone` or `key.held` when the case cannot be erased. */
   check(caseId: string): Promise<Result<void>>;
-  shred(caseId: string): Promise<Result<Erased>>;
+  /** `compact`: rewrites the tables at once, so that their files hold nothing of it; false for many in a row, with `compact` after the last. */
+  shred(caseId: string, options?: { readonly compact: boolean }): Promise<Result<Erased>>;
+  /** Rewrites the tables that held keys and records of what was erased. */
+  compact(): Promise<void>;
 }
 
 /** Crypto-shredding: without its keys nothing of a case can be read. The leaf comes first, as with every act. */
 export function createErasure({ handle, clock, log, broker, openings, keyWindowDays, logger }: ErasureOptions): Erasure {
   const db = handle.db;
+  // erased it is already; what fails here leaves dead copies, wrapped and sealed, until the next compaction
+  const compact = (): Promise<void> => compactTables(db).catch((error: unknown) => logger.warn({ err: error }, 'the tables of keys and records were not compacted after an erasure'));
   return {
+    compact,
     check: async (caseId) => {
       const stored = (await readKeys(db, [caseId])).get(caseId);
       if (stored === undefined) return refuse('request.not-found', 'No such data is kept for this case.', 'caseId');
@@ -44,7 +50,7 @@ export function createErasure({ handle, clock, log, broker, openings, keyWindowD
       const held = await readHold(db, caseId);
       return held === null ? ok(undefined) : refuse('key.held', `A legal hold stands: ${held}`, 'caseId');
     },
-    shred: (caseId) =>
+    shred: (caseId, options = { compact: true }) =>
       openings.inTurn([caseId], async () => {
         await openings.settle([caseId]);
         const stored = (await readKeys(db, [caseId])).get(caseId);
@@ -58,8 +64,7 @@ export function createErasure({ handle, clock, log, broker, openings, keyWindowD
         const index = await log.appendBody('case.shred', { records: records.length }, { caseTag, n });
         const destroyed = await destroyKeys(db, caseId, new Date(erasedAtMs));
         if (destroyed === null) return refuse('key.held', 'A legal hold was placed meanwhile; nothing was erased.', 'caseId');
-        // erased it is already; what fails here leaves dead copies, wrapped and sealed, until the daily compaction
-        await compactTables(db).catch((error: unknown) => logger.warn({ err: error }, 'the tables of keys and records were not compacted after an erasure'));
+        if (options.compact) await compact();
         const opening = await readBody(db, 'case.shred', index);
         const receipt: ErasureReceipt = {
           v: 1,

@@ -83,3 +83,22 @@ test('a case is erased by two people, once, and not while a legal hold stands; t
   expect(ErasureReceipt.parse(erased.json)).toMatchObject({ caseId: 'req_2', records: 1, keyVersion: 2 });
   expect((await call(ada, 'POST', '/api/keys/erasures', { approval })).json).toMatchObject({ code: 'approval.spent' });
 });
+
+test('anybody who may see approvals finds how the key of a report lies; holds are listed for the officer; acts ask for a fresh proof', async () => {
+  await door.handle.db.transaction().execute((trx) => cases.seal(trx, 'req_3', 'contact', { phone: '+49 30 901820' }));
+  expect((await call(ada, 'GET', '/api/keys/cases/req_3')).json).toMatchObject({ caseId: 'req_3', version: 2, records: 1, erasedAt: null, hold: null });
+  expect((await call(ada, 'GET', '/api/keys/cases/req_2')).json).toMatchObject({ records: 0, erasedAt: expect.any(String) as string });
+  expect(await call(ada, 'GET', '/api/keys/cases/req_9')).toMatchObject({ status: 404, json: { code: 'request.not-found' } });
+  await call(dora, 'PUT', '/api/keys/holds/req_3', { reason: 'Court order 7 C 12/26' });
+  expect((await call(dora, 'GET', '/api/keys/holds')).json).toMatchObject({ holds: [{ caseId: 'req_3', reason: 'Court order 7 C 12/26' }] });
+  expect(await call(ada, 'GET', '/api/keys/holds')).toMatchObject({ status: 403 });
+  expect((await call(ada, 'GET', '/api/keys/cases/req_3')).json).toMatchObject({ hold: 'Court order 7 C 12/26' });
+
+  door.clock.advance(6 * 60_000);
+  const stale = { status: 403, json: { code: 'auth.step-up-needed' } };
+  expect(await call(ada, 'POST', '/api/keys/rotations/proposals', REASON)).toMatchObject(stale);
+  expect(await call(ada, 'POST', '/api/keys/erasures/proposals', { caseId: 'req_1', reason: 'The resident asked for it' })).toMatchObject(stale);
+  expect(await call(ada, 'POST', '/api/keys/erasures', { approval: 'apr_1' })).toMatchObject(stale);
+  expect(await call(dora, 'PUT', '/api/keys/holds/req_1', { reason: 'Court order 7 C 12/26' })).toMatchObject(stale);
+  expect(await call(dora, 'DELETE', '/api/keys/holds/req_3')).toMatchObject(stale);
+});

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { gunzipSync } from 'node:zlib';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
@@ -48,6 +49,24 @@ test('checkpoint, tiles and bundles are public, with the types and caching of C2
   }
   expect((await http.inject({ url: '/log/tile/entries/001.p/4' })).rawPayload.length).toBeGreaterThan(4 * 100);
   expect((await http.inject({ url: '/api/log' })).json()).toMatchObject({ origin: 'city.example:8080/log', size: 260, looks: 0 });
+});
+
+test('bundles are compressed for who asks for it, tiles are not, and what is not there yet is not kept by caches', async () => {
+  const path = '/log/tile/entries/000';
+  const plain = await http.inject({ url: path });
+  expect(plain.headers).toMatchObject({ vary: expect.stringContaining('accept-encoding') as string, 'access-control-allow-origin': '*' });
+  expect(plain.headers['content-encoding']).toBeUndefined();
+  for (const accepted of ['gzip', 'gzip, identity', 'br;q=1.0, gzip;q=0.8', 'deflate,gzip', '*']) {
+    const packed = await http.inject({ url: path, headers: { 'accept-encoding': accepted } });
+    expect([accepted, packed.headers['content-encoding'], packed.headers['content-type'], packed.headers['cache-control']]).toEqual([accepted, 'gzip', 'application/octet-stream', 'public, max-age=31536000, immutable']);
+    expect(gunzipSync(packed.rawPayload).equals(plain.rawPayload)).toBe(true);
+    expect(packed.rawPayload.length).toBeLessThan(plain.rawPayload.length);
+  }
+  for (const accepted of ['identity', 'br', 'gzip;q=0', 'gzip; q=0.000, br', 'xgzip']) expect([accepted, (await http.inject({ url: path, headers: { 'accept-encoding': accepted } })).headers['content-encoding']]).toEqual([accepted, undefined]);
+  expect((await http.inject({ url: '/log/tile/0/000', headers: { 'accept-encoding': 'gzip' } })).headers['content-encoding']).toBeUndefined();
+  const absent = await http.inject({ url: '/log/tile/0/002' });
+  expect([absent.statusCode, absent.headers['cache-control']]).toEqual([404, 'no-cache']);
+  for (const each of ['checkpoint', 'vkey', 'tile/0/000', 'proof/3']) expect([each, (await http.inject({ url: `/log/${each}` })).headers['access-control-allow-origin']]).toEqual([each, '*']);
 });
 
 test('nothing outside the published tree is given out', async () => {

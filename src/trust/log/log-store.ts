@@ -1,4 +1,6 @@
-import type { Database } from '../../platform/index.ts';
+import { sql } from 'kysely';
+import { readPlace, shiftOf } from '../../contracts/tlog/place.ts';
+import type { Database, Trx } from '../../platform/index.ts';
 
 type LogTables = {
   log_head: { only_row: boolean; origin: string; verifier_key: string; size: number; root: Buffer; checkpoint: string; checkpoint_at: Date };
@@ -22,6 +24,38 @@ export async function readHead(db: Database): Promise<StoredHead | undefined> {
   return row && { origin: row.origin, verifierKey: row.verifier_key, size: row.size, root: row.root, checkpoint: row.checkpoint, checkpointAt: row.checkpoint_at };
 }
 
+/** Columns that hold the place of a leaf: they move when a log is put aside. */
+export const PLACES: readonly (readonly [table: string, column: string])[] = [
+  ['look', 'leaf_index'],
+  ['sealed_look', 'leaf_index'],
+  ['look_act', 'leaf_index'],
+  ['look_extension', 'leaf_index'],
+  ['look_extension', 'of_index'],
+  ['gate_refusal_hour', 'leaf'],
+  ['gate_quarantine', 'leaf'],
+  ['approval', 'proposed_leaf'],
+  ['approval', 'decided_leaf'],
+  ['approval', 'ended_leaf'],
+  ['policy_version', 'leaf'],
+  ['policy_decision', 'leaf'],
+];
+/** What these tell stands as before, so the new log is told of it again. */
+export const TOLD_AGAIN: readonly (readonly [table: string, column: string])[] = [
+  ['purpose_register', 'log_index'],
+  ['observation_sealed_day', 'log_index'],
+];
+/** Tables with looks that a crash left without a place: they are looked for in the log that was put aside. */
+const PENDING = ['look', 'sealed_look'];
+
+/** A log was put aside as the `number`-th: what points at its leaves goes on doing so (contracts/tlog/place.ts). */
+async function moveOldPlaces(trx: Trx, number: number): Promise<void> {
+  for (const [table, column] of PLACES) {
+    await sql`update ${sql.table(table)} set ${sql.ref(column)} = ${sql.ref(column)} + ${shiftOf(number)}::bigint where ${sql.ref(column)} >= 0`.execute(trx);
+  }
+  for (const [table, column] of TOLD_AGAIN) await sql`update ${sql.table(table)} set ${sql.ref(column)} = null where ${sql.ref(column)} is not null`.execute(trx);
+  for (const table of PENDING) await sql`update ${sql.table(table)} set from_index = from_index + ${shiftOf(number)}::bigint where leaf_index is null and from_index >= 0`.execute(trx);
+}
+
 /** Puts the head of a log that was begun anew in the place of the old one's, and what the old one's leaves commit to aside. */
 export async function replaceHead(db: Database, head: StoredHead, oldNumber: number): Promise<void> {
   await db.transaction().execute(async (trx) => {
@@ -33,6 +67,7 @@ export async function replaceHead(db: Database, head: StoredHead, oldNumber: num
       .expression((from) => from.selectFrom('log_body').select((row) => [row.val(oldNumber).as('log_number'), ...columns]))
       .execute();
     await tables.deleteFrom('log_body').execute();
+    await moveOldPlaces(trx, oldNumber);
     await tables.deleteFrom('log_head').execute();
     await insertHead(trx, head);
   });
@@ -85,8 +120,10 @@ export async function setBodyIndex(db: Database, commitment: Buffer, index: numb
   await on(db).updateTable('log_body').set({ leaf_index: index }).where('commitment', '=', commitment).execute();
 }
 
-/** What the leaf at `index` commits to, when it is of this kind: SHA-256(nonce ‖ body) is the leaf's `commit`. */
-export async function readBody(db: Database, kind: string, index: number): Promise<{ readonly nonce: Buffer; readonly body: string } | undefined> {
+/** What the leaf at this place commits to, when it is of this kind: SHA-256(nonce ‖ body) is the leaf's `commit`. */
+export async function readBody(db: Database, kind: string, place: number): Promise<{ readonly nonce: Buffer; readonly body: string } | undefined> {
+  const { log, index } = readPlace(place);
+  if (log !== null) return on(db).selectFrom('log_body_old').select(['nonce', 'body']).where('log_number', '=', log).where('leaf_index', '=', index).where('kind', '=', kind).executeTakeFirst();
   return on(db).selectFrom('log_body').select(['nonce', 'body']).where('leaf_index', '=', index).where('kind', '=', kind).executeTakeFirst();
 }
 

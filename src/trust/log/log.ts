@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readPlace } from '../../contracts/tlog/place.ts';
 import type { LogStatus } from '../../contracts/trust.ts';
 import { isoOf, type Clock, type Random } from '../../kernel/index.ts';
 import type { DatabaseHandle, Logger, Metrics } from '../../platform/index.ts';
@@ -10,10 +10,11 @@ import { holdLogFolder } from './log-lock.ts';
 import { loadLog, type SigningKey } from './log-start.ts';
 import { deleteBody, insertBody, listPendingBodies, readBody, setBodyIndex } from './log-store.ts';
 import { BATCH_ENTRIES, createWriter, LogFault, type LogHead, type Writer } from './log-writer.ts';
-import { TILE_WIDTH, type Hash, type ReadHashes } from './merkle.ts';
+import type { Hash, ReadHashes } from './merkle.ts';
+import { findLeaf, openOldLogs, readIfThere, type OldLogs } from './old-logs.ts';
 import { endRestart, readRestart } from './restart.ts';
-import { openTileFiles, readEntries, type TileFiles } from './tile-files.ts';
-import { holds, parseTilePath, type TileName } from './tile-path.ts';
+import { openTileFiles } from './tile-files.ts';
+import { holds, type TileName } from './tile-path.ts';
 
 export { LogFault, type LogHead } from './log-writer.ts';
 
@@ -24,7 +25,7 @@ export interface TransparencyLog {
   appendMany(leaves: readonly Leaf[]): Promise<number[]>;
   /** Appends a leaf that commits to `body`, which concerns no case and no person, and keeps nonce and body. */
   appendBody(kind: string, body: Json, ofCase?: Pick<Leaf, 'caseTag' | 'n'>): Promise<number>;
-  /** The index of the leaf with this commitment, looked for from `fromIndex` on; null when there is none. Throws `LogFault` while that is in doubt. */
+  /** The place of the leaf with this commitment, looked for in the log of `fromIndex` (a place too) from there on; null when there is none. Throws `LogFault` while that is in doubt. */
   find(commitment: Uint8Array, fromIndex: number): Promise<number | null>;
   size(): number;
   status(looks: number): Omit<LogStatus, 'witnesses' | 'scrub'>;
@@ -46,8 +47,8 @@ export interface TransparencyLog {
   readTile(name: TileName): Promise<Uint8Array | null>;
   /** What opens the first leaf of a log that was begun anew; null for any other. */
   readBeginning(): Promise<Uint8Array | null>;
-  /** A file of a log that was put aside, by the number of its folder. */
-  readOld(number: number, path: string): Promise<Uint8Array | null>;
+  /** The logs that were put aside. */
+  readonly old: OldLogs;
   /** For proofs over the published tree. */
   readHashes: ReadHashes;
   verifierKey(): string;
@@ -98,7 +99,8 @@ export async function openLog(options: LogOptions): Promise<TransparencyLog> {
       },
       find: async (commitment, fromIndex) => {
         await writer.settle();
-        return findLeaf(files, writer.state().edge.size, commitment, fromIndex);
+        const { log: number, index } = readPlace(fromIndex);
+        return number === null ? findLeaf(files, writer.state().edge.size, commitment, index) : log.old.find(number, commitment, index);
       },
       size: () => writer.published().edge.size,
       status: (looks) => {
@@ -120,8 +122,8 @@ export async function openLog(options: LogOptions): Promise<TransparencyLog> {
       onHead: writer.onHead,
       cosign: writer.cosign,
       readTile: async (name) => (holds(writer.published().edge.size, name) ? files.read(name) : null),
-      readBeginning: () => readPlain(join(folder, 'begin.json')),
-      readOld: (number, path) => (isPublicPath(path) ? readPlain(join(options.dataFolder, `log-${number}`, path)) : Promise.resolve(null)),
+      readBeginning: () => readIfThere(join(folder, 'begin.json')),
+      old: openOldLogs(options.dataFolder),
       readHashes: proofs.readHashes,
       verifierKey: () => writer.published().verifierKey,
       close: async () => {
@@ -155,26 +157,5 @@ async function settlePendingBodies(handle: DatabaseHandle, log: TransparencyLog)
     const index = await log.find(commitment, fromIndex);
     if (index === null) await deleteBody(handle.db, commitment);
     else await setBodyIndex(handle.db, commitment, index);
-  }
-}
-
-async function findLeaf(files: TileFiles, size: number, commitment: Uint8Array, fromIndex: number): Promise<number | null> {
-  const wanted = Buffer.from(`"commit":"${Buffer.from(commitment).toString('hex')}"`);
-  for (let index = Math.floor(fromIndex / TILE_WIDTH); index * TILE_WIDTH < size; index += 1) {
-    const entries = await readEntries(files, size, index);
-    const at = entries.findIndex((entry) => Buffer.from(entry).includes(wanted));
-    if (at >= 0) return index * TILE_WIDTH + at;
-  }
-  return null;
-}
-
-const isPublicPath = (path: string): boolean => ['checkpoint', 'witnessed', 'vkey', 'begin.json'].includes(path) || parseTilePath(path) !== null;
-
-async function readPlain(path: string): Promise<Uint8Array | null> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
-    throw error;
   }
 }

@@ -2,13 +2,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { expect, inject, test } from 'vitest';
 import { freshDatabase } from '../../../test/database.ts';
 import { openLogIn, temporaryFolder } from '../../../test/log-folder.ts';
 import { ANONYMOUS } from '../../contracts/principal.ts';
+import { namePlace, readPlace, shiftOf } from '../../contracts/tlog/place.ts';
 import { buildHttp, silentLogger, type DatabaseHandle } from '../../platform/index.ts';
 import { createPolicy } from '../policy/policy.ts';
 import { registerLogRoutes } from './log-routes.ts';
+import { PLACES, TOLD_AGAIN } from './log-store.ts';
 import type { TransparencyLog } from './log.ts';
 import { restartLog } from './restart.ts';
 import { verifyLog } from './verify-command.ts';
@@ -59,6 +62,11 @@ test('after a rollback a new log begins that names the old one, its last known h
   expect(await log.appendBody('register.changed', { version: 2 })).toBe(1);
   const { rows } = await handle.pool.query('select kind, log_number, leaf_index from log_body_old');
   expect(rows).toEqual([{ kind: 'register.changed', log_number: 1, leaf_index: 24 }]);
+  // a look that a crash left without a place is found in the old log, one whose leaf was lost is not
+  expect(await log.find(Buffer.alloc(32, 0).fill(7, 31), shiftOf(1))).toBe(7 + shiftOf(1));
+  expect(await log.find(Buffer.alloc(32, 0).fill(7, 31), 0)).toBeNull();
+  expect(await log.find(Buffer.alloc(32, 0).fill(7, 31), 300 + shiftOf(1))).toBeNull();
+  expect(await log.find(Buffer.alloc(32, 9), shiftOf(1))).toBeNull();
   await log.close();
   log = await openLogIn(folder, handle);
   expect(log.size()).toBe(2);
@@ -87,6 +95,27 @@ test('after a rollback a new log begins that names the old one, its last known h
     const broken = await verify(folder);
     expect([wrong, broken.code, broken.text.includes('First fault: begin.json')]).toEqual([wrong, 1, true]);
   }
+});
+
+test('every column that holds the place of a leaf moves with a restart or is told again', async () => {
+  const handle = await freshDatabase();
+  const { rows } = await handle.pool.query<{ name: string }>(
+    `select table_name || '.' || column_name as name from information_schema.columns join pg_class on relname = table_name and relkind in ('r', 'p')
+      where table_schema = 'public' and data_type = 'bigint' and column_name ~ '(^|_)(leaf|leaf_index|log_index|of_index)$' order by 1`,
+  );
+  const moved = [...PLACES, ...TOLD_AGAIN].map(([table, column]) => `${table}.${column}`);
+  expect(rows.map(({ name }) => name).sort()).toEqual([...moved, 'log_body.leaf_index', 'log_body_old.leaf_index'].sort());
+});
+
+test('places keep the order of the logs and give back log and index', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 4_094 }), fc.integer({ min: 0, max: 2 ** 40 - 1 }), (number, index) => {
+      const place = index + shiftOf(number);
+      expect([Number.isSafeInteger(place), readPlace(place), place < shiftOf(number + 1)]).toEqual([true, { log: number, index }, true]);
+      expect(place < 0).toBe(true);
+    }),
+  );
+  expect([readPlace(0), readPlace(17), namePlace(17), namePlace(17 + shiftOf(2))]).toEqual([{ log: null, index: 0 }, { log: null, index: 17 }, '17', '17 of log 2']);
 });
 
 test('a log that was whole says so after a restart, a third log names the second, and a new database takes it too', async () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Approval } from '../../contracts/approval.ts';
-import { Disclosure, DisclosureRequest, ExtensionProposal, ExtensionRequest, LookFigures, SealedCounts } from '../../contracts/looks.ts';
+import { Disclosure, DisclosureRequest, ExtensionProposal, ExtensionRequest, LookFigures, SealedCounts, SealedEntries } from '../../contracts/looks.ts';
 import { Refused, unwrap, type Clock } from '../../kernel/index.ts';
 import type { DatabaseHandle, Http } from '../../platform/index.ts';
 import type { Approvals } from '../approvals/approvals.ts';
@@ -10,7 +10,8 @@ import type { SealedLooks } from './sealed-looks.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const SPAN_MAX_MS = 93 * DAY_MS;
-const Index = z.object({ index: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) });
+/** Below zero in a log that was put aside (contracts/tlog/place.ts). */
+const Index = z.object({ index: z.coerce.number().int().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER) });
 const FiguresQuery = z.object({ from: z.iso.datetime({ offset: true }).optional(), to: z.iso.datetime({ offset: true }).optional() });
 
 export interface LooksRoutesDeps {
@@ -32,11 +33,12 @@ export function registerLooksRoutes(http: Http, { handle, clock, approvals, time
   });
 
   http.get('/api/looks/sealed', { config: { action: 'public' }, schema: { response: { 200: SealedCounts } } }, () => sealed.counts());
+  http.get('/api/looks/sealed/entries', { config: { action: 'approvals.read' }, schema: { response: { 200: SealedEntries } } }, () => sealed.entries());
 
-  http.post('/api/looks/sealed/:index/extension/proposals', { config: { action: 'requests.look' }, schema: { params: Index, body: ExtensionProposal, response: { 201: Approval } } }, async (request, reply) =>
+  http.post('/api/looks/sealed/:index/extension/proposals', { config: { action: 'requests.look', stepUp: true }, schema: { params: Index, body: ExtensionProposal, response: { 201: Approval } } }, async (request, reply) =>
     reply.code(201).send(unwrap(await sealed.proposeExtension(request.principal, request.params.index, request.body.until, request.body.reason))),
   );
-  http.post('/api/looks/sealed/:index/extension', { config: { action: 'requests.look' }, schema: { params: Index, body: ExtensionRequest, response: { 200: z.object({ index: z.number().int() }) } } }, async (request) => unwrap(await sealed.extend(request.params.index, request.body.until, request.body.approval)));
+  http.post('/api/looks/sealed/:index/extension', { config: { action: 'requests.look', stepUp: true }, schema: { params: Index, body: ExtensionRequest, response: { 200: z.object({ index: z.number().int() }) } } }, async (request) => unwrap(await sealed.extend(request.params.index, request.body.until, request.body.approval)));
 
   http.post('/api/looks/disclosures', { config: { action: 'audit.read' }, schema: { body: DisclosureRequest, response: { 201: Approval } } }, async (request, reply) => {
     const { pseudonym, reason } = request.body;

@@ -23,6 +23,7 @@ type LooksTables = {
     own_name: boolean;
     own_surname: boolean;
     sealed_until: Date | null;
+    told: string;
     leaf_index: number | null;
   };
 };
@@ -87,6 +88,7 @@ export interface LookAct {
   readonly ownName: boolean;
   readonly ownSurname: boolean;
   readonly sealedUntil: Date | null;
+  readonly told: 'now' | 'after-step';
   readonly leafIndex: number | null;
 }
 
@@ -111,6 +113,7 @@ export async function insertActs(db: Database, acts: readonly LookAct[]): Promis
         own_name: act.ownName,
         own_surname: act.ownSurname,
         sealed_until: act.sealedUntil,
+        told: act.told,
         leaf_index: act.leafIndex,
       })),
     )
@@ -147,8 +150,15 @@ export async function listActs(db: Database, from: Date, to: Date, limit: number
     ownName: row.own_name,
     ownSurname: row.own_surname,
     sealedUntil: row.sealed_until,
+    told: row.told === 'after-step' ? 'after-step' : 'now',
     leafIndex: row.leaf_index,
   }));
+}
+
+/** Leaves of looks at the case since then that wait for its next step. */
+export async function listDelayed(db: Database, caseId: string, since: Date): Promise<ReadonlySet<number>> {
+  const rows = await on(db).selectFrom('look_act').select('leaf_index').where('case_id', '=', caseId).where('told', '=', 'after-step').where('at', '>=', since).where('leaf_index', 'is not', null).limit(10_000).execute();
+  return new Set(rows.map((row) => Number(row.leaf_index)));
 }
 
 /** Residents whose data this person or token has taken along in one of these ways since then. */
@@ -185,7 +195,7 @@ export async function insertExtension(db: Database, { leafIndex, ofIndex, at }: 
   await on(db).insertInto('look_extension').values({ leaf_index: leafIndex, of_index: ofIndex, at }).execute();
 }
 
-/** When sealed looks were extended. */
-export async function listExtensions(db: Database): Promise<Date[]> {
-  return (await on(db).selectFrom('look_extension').select('at').orderBy('leaf_index').limit(100_000).execute()).map(({ at }) => at);
+/** When which sealed look was extended. */
+export async function listExtensions(db: Database): Promise<{ ofIndex: number; at: Date }[]> {
+  return (await on(db).selectFrom('look_extension').select(['of_index', 'at']).orderBy('leaf_index').limit(100_000).execute()).map((row) => ({ ofIndex: Number(row.of_index), at: row.at }));
 }

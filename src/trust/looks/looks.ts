@@ -3,6 +3,7 @@ import { joinReason, type Look, type LookReason, type LookWay } from '../../cont
 import { newId, ok, type Clock, type Random, type Result } from '../../kernel/index.ts';
 import type { DatabaseHandle, Trx } from '../../platform/index.ts';
 import type { Blinding, Token } from './blind.ts';
+import { partLooks, type PartedLooks, type Told } from './delay.ts';
 import { casesWith, countResidents, deleteActs, findCases, insertActs, replaceTokens, setActLeaves } from './looks-store.ts';
 
 /** Who looks, why and how; the same for all that is shown at once. */
@@ -25,6 +26,8 @@ export interface LookItem {
   readonly fields: readonly string[];
   /** Whether the report is being worked on, by the state of the case. */
   readonly assigned: boolean;
+  /** By the city's catalogue, never by who looks; at once when left out. */
+  readonly told?: Told;
 }
 
 export interface Shown {
@@ -44,6 +47,8 @@ export interface Looks {
   search(by: 'words' | 'name' | 'email' | 'phone', text: string, limit: number): Promise<{ caseId: string; record: string }[]>;
   /** Residents whose data this person has exported, or this token has read, in the last 24 hours. */
   countExported(pseudonym: string): Promise<number>;
+  /** Which looks at the case its resident is told of by now, and how many wait; `steppedAt`: the newest step of the case. */
+  tellable(caseId: string, looks: readonly Look[], steppedAt: Date): Promise<PartedLooks>;
   readonly blinding: Blinding;
 }
 
@@ -86,6 +91,7 @@ export function createLooks(options: LooksOptions): Looks {
     index: (trx, caseId, record, { words, contact }) => replaceTokens(trx, caseId, record, [...(words === undefined ? [] : blinding.ofWords(words)), ...(contact === undefined ? [] : blinding.ofContact(contact))]),
     search: (by, text, limit) => findCases(handle.db, blinding.ofQuery(by, text), limit),
     countExported: (pseudonym) => countResidents(handle.db, pseudonym, ['export', 'api'], new Date(options.clock.nowMs() - DAY_MS)),
+    tellable: (caseId, looks, steppedAt) => partLooks(handle.db, { caseId, looks, steppedAt, nowMs: options.clock.nowMs() }),
     blinding,
   };
 }
@@ -111,7 +117,7 @@ async function openAll({ handle, clock, random, cases, blinding }: LooksOptions,
   const reasonMac = Buffer.from(blinding.mac('reason', act.reason.trim().toLowerCase().replace(/\s+/g, ' ')), 'hex');
   await insertActs(
     handle.db,
-    items.map(({ caseId, record, fields, assigned }) => ({
+    items.map(({ caseId, record, fields, assigned, told }) => ({
       actId,
       caseId,
       record,
@@ -128,6 +134,7 @@ async function openAll({ handle, clock, random, cases, blinding }: LooksOptions,
       ownName: own.name.has(caseId),
       ownSurname: own.surname.has(caseId),
       sealedUntil: sealedUntil === undefined ? null : new Date(sealedUntil),
+      told: told ?? 'now',
       leafIndex: null,
     })),
   );

@@ -7,7 +7,7 @@ const MORNING = Date.parse('2026-11-24T09:00:00Z');
 const look = (more: Partial<LookAct> & { atMs?: number } = {}): LookAct => {
   counter += 1;
   const { atMs = MORNING + counter * 1_000, ...rest } = more;
-  return { actId: `lka_${counter}`, caseId: `req_${counter}`, record: 'report', at: new Date(atMs), pseudonym: 'p-one', department: 'Roads', position: 'case_worker', purpose: 'service-requests', via: 'detail', searchBy: null, reasonMac: Buffer.from(`reason ${counter}`), fields: ['description'], assigned: true, ownName: false, ownSurname: false, sealedUntil: null, leafIndex: counter, ...rest };
+  return { actId: `lka_${counter}`, caseId: `req_${counter}`, record: 'report', at: new Date(atMs), pseudonym: 'p-one', department: 'Roads', position: 'case_worker', purpose: 'service-requests', via: 'detail', searchBy: null, reasonMac: Buffer.from(`reason ${counter}`), fields: ['description'], assigned: true, ownName: false, ownSurname: false, sealedUntil: null, told: 'now', leafIndex: counter, ...rest };
 };
 const times = (count: number, more: (n: number) => Parameters<typeof look>[0] = () => ({})): LookAct[] => Array.from({ length: count }, (_, n) => look(more(n)));
 const rulesMet = (acts: LookAct[], timeZone = 'UTC'): string[] => findAlerts([...acts].sort((a, b) => a.at.getTime() - b.at.getTime()), timeZone).map(({ rule }) => rule);

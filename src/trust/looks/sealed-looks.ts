@@ -1,5 +1,5 @@
 import type { Approval } from '../../contracts/approval.ts';
-import type { SealedCounts } from '../../contracts/looks.ts';
+import type { SealedCounts, SealedEntries } from '../../contracts/looks.ts';
 import type { Principal } from '../../contracts/principal.ts';
 import { ok, refuse, type Clock, type Result } from '../../kernel/index.ts';
 import type { DatabaseHandle, Logger } from '../../platform/index.ts';
@@ -12,10 +12,13 @@ const DAY_MS = 24 * 3_600_000;
 export const SEALED_MAX_DAYS = 366;
 const REVEAL_MS = 60_000;
 const QUARTERS_MAX = 40;
+const ENTRIES_MAX = 500;
 
 /** Looks that a resident learns of on a later day: they are counted in public, extended by two people, and open by themselves. */
 export interface SealedLooks {
   counts(): Promise<SealedCounts>;
+  /** The closed ones first, then the newest. */
+  entries(): Promise<SealedEntries>;
   proposeExtension(principal: Principal, index: number, until: string, reason: string): Promise<Result<Approval>>;
   /** Moves the day as two people agreed; leaves a leaf of its own. */
   extend(index: number, until: string, approval: string): Promise<Result<{ index: number }>>;
@@ -41,7 +44,12 @@ export function createSealedLooks({ handle, clock, logger, cases, approvals }: S
     return null;
   };
   return {
-    counts: async () => countQuarters(await cases.listSealed(), await listExtensions(handle.db)),
+    counts: async () => countQuarters(await cases.listSealed(), (await listExtensions(handle.db)).map(({ at }) => at)),
+    entries: async () => {
+      const extensions = await listExtensions(handle.db);
+      const entries = (await cases.listSealed()).map(({ index, at, until, revealed }) => ({ index, at, until, told: revealed, extensions: extensions.filter(({ ofIndex }) => ofIndex === index).length }));
+      return { entries: entries.sort((a, b) => Number(a.told) - Number(b.told) || b.index - a.index).slice(0, ENTRIES_MAX) };
+    },
     proposeExtension: async (principal, index, until, reason) => (await check(index, until)) ?? approvals.propose(principal, 'look.extend', String(index), { index, until }, reason),
     extend: async (index, until, approval) => {
       const refusal = await check(index, until);

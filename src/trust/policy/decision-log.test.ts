@@ -82,6 +82,22 @@ test('a full queue refuses what must be noted with 503, and lets everything else
   expect(call(WORKER, 'operations.read', 'GET', true)).toBeNull();
 });
 
+test('a flood of denials outside HTTP is a line when it begins, a line with its count, and never hinders what must be recorded', async () => {
+  const device = who('token', 'device');
+  for (let time = 0; time < 10_000; time += 1) decisions.noteDenied(device, 'sensing.write', 'MQTT PUBLISH v1.1/Datastreams(:id)/Observations');
+  await decisions.write();
+  expect((await listDecisions(handle.db, ALL)).map(({ count }) => count)).toEqual([1]);
+  // more different clients than are told apart
+  for (let client = 0; client < 7_000; client += 1) decisions.noteDenied({ ...device, pseudonym: `p-${client}` }, 'sensing.read', 'MQTT SUBSCRIBE');
+  expect(call(WORKER, 'requests.look', 'GET', true)).toBeNull();
+  await decisions.close();
+  const kept = await listDecisions(handle.db, { ...ALL, limit: 3_000 });
+  expect(kept.length).toBeLessThan(1_100);
+  expect(kept.filter(({ resource }) => resource.startsWith('MQTT')).reduce((sum, { count }) => sum + count, 0)).toBe(17_000);
+  expect(kept.filter(({ action }) => action === 'requests.look')).toMatchObject([{ allowed: true, policyHash: policy.hash }]);
+  expect(kept.every(({ resource, allowed }) => !resource.startsWith('MQTT') || !allowed)).toBe(true);
+});
+
 test('a database that is away loses nothing: the lines wait and are written later', async () => {
   const away = await freshDatabase();
   const waiting = open(away);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Action, Principal } from '../../contracts/principal.ts';
+import { ANONYMOUS, type Action, type Principal } from '../../contracts/principal.ts';
 import { isoOf, refuse, type Clock, type Refusal } from '../../kernel/index.ts';
 import type { DatabaseHandle, Logger } from '../../platform/index.ts';
 import { canonicalJson, type Json } from '../log/canonical.ts';
@@ -14,6 +14,9 @@ const HOUR_MS = 3_600_000;
 /** Another process may still be writing what it decided before the hour ended. */
 const LATE_MS = 60_000;
 const LINES_PER_LEAF = 50_000;
+/** Denials outside HTTP: a device that is denied tries again at once, and again. Each is one line a minute, and so many different ones are told apart. */
+const DENIAL_MS = 60_000;
+const DENIALS_MAX = 1_000;
 
 /** The decision about one call of an address. */
 export interface RouteDecision {
@@ -30,6 +33,11 @@ export interface DecisionLog {
   readonly noteRoute: (decision: RouteDecision) => Refusal | null;
   /** Notes a decision that is not about an address. `resource` is a kind of thing, never an id. */
   readonly note: (principal: Principal, action: string, resource: string, allowed: boolean) => Refusal | null;
+  /**
+   * Notes what somebody was denied at a door that answers each message by itself, such as MQTT: at once when it is new, and once a
+   * minute how often it came again. `resource` names a kind of thing, never what the client typed. Nothing waits for it or fails by it.
+   */
+  readonly noteDenied: (principal: Principal, action: string, resource: string) => void;
   /** Writes what waits. */
   write(): Promise<void>;
   /** Makes a leaf for what was decided in hours that are over. Only the process with the log can. */
@@ -62,8 +70,9 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   let writing: Promise<void> | undefined;
   let sealing: Promise<void> | undefined;
 
+  const keyOf = ({ pseudonym, positions }: Pick<Principal, 'pseudonym' | 'positions'>, action: string, resource: string, allowed: boolean): string => JSON.stringify([pseudonym, positions, action, resource, allowed]);
   const note: DecisionLog['note'] = ({ pseudonym, kind, positions }, action, resource, allowed) => {
-    const key = JSON.stringify([pseudonym, positions, action, resource, allowed]);
+    const key = keyOf({ pseudonym, positions }, action, resource, allowed);
     const known = waiting.get(key);
     if (known !== undefined) {
       known.count += 1;
@@ -72,6 +81,34 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     if (waiting.size >= WAITING_MAX) return full;
     waiting.set(key, { at: new Date(clock.nowMs()), pseudonym, kind, positions, action, resource, allowed, count: 1, policyHash });
     return null;
+  };
+  /** Denials of more kinds than are told apart. */
+  let others = 0;
+  const denials = new Map<string, { readonly principal: Principal; readonly action: string; readonly resource: string; again: number }>();
+  const noteTimes = (principal: Principal, action: string, resource: string, times: number): void => {
+    if (note(principal, action, resource, false) !== null) return; // full: HTTP is answered with 503 meanwhile, and this is counted no more
+    const line = waiting.get(keyOf(principal, action, resource, false));
+    if (line !== undefined) line.count += times - 1;
+  };
+  const noteDenied: DecisionLog['noteDenied'] = (principal, action, resource) => {
+    const key = keyOf(principal, action, resource, false);
+    const known = denials.get(key);
+    if (known !== undefined) {
+      known.again += 1;
+      return;
+    }
+    if (denials.size >= DENIALS_MAX) {
+      others += 1;
+      return;
+    }
+    denials.set(key, { principal, action, resource, again: 0 });
+    noteTimes(principal, action, resource, 1);
+  };
+  const tellDenials = async (): Promise<void> => {
+    for (const { principal, action, resource, again } of denials.values()) if (again > 0) noteTimes(principal, action, resource, again);
+    denials.clear();
+    if (others > 0) noteTimes(ANONYMOUS, 'many', 'MQTT', others);
+    others = 0;
   };
   const writeOnce = async (): Promise<void> => {
     const lines = [...waiting];
@@ -113,7 +150,7 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
     setInterval(() => {
       work().catch((error: unknown) => logger.error({ err: error }, trouble));
     }, everyMs).unref();
-  const timers = [often(write, WRITE_MS, 'decisions could not be written; they wait'), often(seal, SEAL_CHECK_MS, 'decisions have no leaf yet')];
+  const timers = [often(write, WRITE_MS, 'decisions could not be written; they wait'), often(seal, SEAL_CHECK_MS, 'decisions have no leaf yet'), often(tellDenials, DENIAL_MS, 'denials could not be counted')];
 
   return {
     noteRoute: ({ principal, action, method, route, allowed }) => {
@@ -121,11 +158,13 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
       return isNoted ? note(principal, action, `${method} ${route}`, allowed) : null;
     },
     note,
+    noteDenied,
     write,
     seal,
     close: async () => {
       for (const timer of timers) clearInterval(timer);
       await writing;
+      await tellDenials();
       await write();
       await sealing;
     },

@@ -2,12 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { HistoryOverview } from '../../contracts/history.ts';
 import { Purpose, PurposeRegister, PurposeUse, RegisterVersions } from '../../contracts/trust.ts';
 import { findRunningDatabase, openDatabase, silentLogger } from '../../platform/index.ts';
 import { readBody } from '../log/log-store.ts';
 import type { LogReader } from '../log/verify.ts';
 import { openFolder, openUrl } from '../log/verify-command.ts';
-import { listStreams, listVersions } from './register-store.ts';
+import { listOldest, listReports, listStreams, listVersions } from './register-store.ts';
 import { parseStored } from './register.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -24,6 +25,9 @@ export interface Evidence {
   readonly versions: RegisterVersions['versions'];
   readonly streams: PurposeUse['streams'];
   readonly parts: PurposeUse['parts'];
+  readonly reports: PurposeUse['reports'];
+  /** The oldest reading by purpose. */
+  readonly oldest: readonly { readonly purpose: string; readonly oldest: string }[];
   /** Purpose by datastream id, from a second source; null without one. */
   readonly seenStreams: ReadonlyMap<number, string> | null;
   readonly log: LogReader | null;
@@ -38,7 +42,8 @@ export async function gatherFromUrl(target: string): Promise<Evidence> {
   const base = target.replace(/\/+$/, '');
   const register = PurposeRegister.parse(await readJson(`${base}/api/purposes`));
   const { versions } = RegisterVersions.parse(await readJson(`${base}/api/purposes/versions`));
-  const { streams, parts } = PurposeUse.parse(await readJson(`${base}/api/purposes/use`));
+  const { streams, parts, reports } = PurposeUse.parse(await readJson(`${base}/api/purposes/use`));
+  const { purposes: holdings } = HistoryOverview.parse(await readJson(`${base}/api/history`));
   const seenStreams = new Map<number, string>();
   for (const set of ['Datastreams', 'MultiDatastreams']) {
     let next: string | undefined = `${base}/v1.1/${set}?$select=id,properties&$top=${String(PAGE_ROWS)}`;
@@ -57,6 +62,8 @@ export async function gatherFromUrl(target: string): Promise<Evidence> {
     versions,
     streams,
     parts,
+    reports,
+    oldest: holdings.flatMap(({ purpose, oldest }) => (oldest === null ? [] : [{ purpose, oldest }])),
     seenStreams,
     log: await openUrl(base),
     notProved: ['that the city shows everybody the same pages: ask from several places'],
@@ -78,7 +85,7 @@ export async function gatherFromFolder(folder: string): Promise<Evidence | null>
       versions.push({ version, since: since.toISOString(), hash, approval, leaf: opening === undefined || logIndex === null ? null : { index: logIndex, nonce: opening.nonce.toString('hex'), body: opening.body } });
     }
     const streams = (await listStreams(handle)).map(({ id, name, purpose, observations }) => ({ id, name, purpose, observations }));
-    return { hash: newest.hash, since: newest.since.toISOString(), purposes: parseStored(newest.document), versions, streams, parts: await readParts(folder), seenStreams: null, log: await openFolder(folder), notProved: ['that the running processes use what stands in this database and in these files'] };
+    return { hash: newest.hash, since: newest.since.toISOString(), purposes: parseStored(newest.document), versions, streams, parts: await readParts(folder), reports: (await listReports(handle)).map(({ oldest, ...report }) => ({ ...report, oldest: oldest?.toISOString() ?? null })), oldest: (await listOldest(handle)).map(({ purpose, oldest }) => ({ purpose, oldest: oldest.toISOString() })), seenStreams: null, log: await openFolder(folder), notProved: ['that the running processes use what stands in this database and in these files'] };
   } finally {
     await handle.close();
   }

@@ -179,6 +179,57 @@ test('two people change the register; it counts at once here and in other proces
   await there.close();
 });
 
+test('of two approvals at the same moment one counts; an old one, a repeated one and the own one do not; prolonging, shortening and adding do', async () => {
+  const handle = await freshDatabase();
+  const clock = manualClock(NOW);
+  const log = leaves();
+  const bus = await createBus(handle, clock, silentLogger);
+  const register = unwrap(await createPurposes({ handle, clock, bus, log, yaml: `purposes:${entry('noise', '    ends: "2026-11-30"\n')}` }));
+  const elsewhere = unwrap(await readPurposes({ handle, clock, bus }));
+  const approvals = await createApprovals({ handle, clock, random: systemRandom, logger: silentLogger, log, may: (verb, who, _act, proposer) => verb === 'propose' || who.id !== proposer, note: () => null });
+  const changes = createRegisterChanges({ purposes: register, approvals });
+  const [ada, ben, cem] = [await addPerson(handle, 'ada'), await addPerson(handle, 'ben'), await addPerson(handle, 'cem')];
+  const propose = async (who: Principal, set: readonly Purpose[], end: readonly string[] = []) => unwrap(await changes.propose(who, { set: [...set], end: [...end], from_file: false, reason: 'The council decided so.' }));
+  const codeOf = async (answer: ReturnType<typeof approvals.approve>): Promise<string> => {
+    const result = await answer;
+    return result.ok ? result.value.approval.state : result.refusal.code;
+  };
+
+  // prolonged, shortened and added, each by two people
+  for (const [set, ends] of [[purpose('noise', { ends: '2027-11-30' }), '2027-11-30'], [purpose('noise', { ends: '2026-12-15' }), '2026-12-15'], [purpose('rain', { starts: '2026-11-24', ends: '2026-12-24' }), '2026-12-24']] as const) {
+    expect(await codeOf(approvals.approve(ben, (await propose(ada, [set])).id))).toBe('performed');
+    expect([set.id, register.get(set.id)?.ends, register.live(set.id)]).toEqual([set.id, ends, true]);
+    await expect.poll(() => elsewhere.get(set.id)?.ends, { timeout: 30_000 }).toBe(ends);
+  }
+
+  // two proposals on the same register, approved at once by different people
+  const version = register.version();
+  const rivals = [await propose(ada, [purpose('noise', { ends: '2028-01-01' })]), await propose(ben, [], ['noise'])];
+  const answers = await Promise.all([codeOf(approvals.approve(cem, rivals[0]?.id ?? '')), codeOf(approvals.approve(ada, rivals[1]?.id ?? ''))]);
+  expect(answers.sort()).toEqual(['performed', 'purpose.register-changed']);
+  expect(register.version()).toBe(version + 1);
+
+  // the same proposal by two people at once, by its proposer, and once more
+  const one = await propose(ada, [purpose('rain', { retention_days: 7 })]);
+  expect(await codeOf(approvals.approve(ada, one.id))).toBe('approval.same-person');
+  const twice = await Promise.all([codeOf(approvals.approve(ben, one.id)), codeOf(approvals.approve(cem, one.id))]);
+  expect(twice.filter((code) => code === 'performed')).toHaveLength(1);
+  expect(await codeOf(approvals.approve(cem, one.id))).not.toBe('performed');
+  expect(register.version()).toBe(version + 2);
+
+  // after a day it does not count any more
+  const old = await propose(ada, [purpose('rain', { retention_days: 8 })]);
+  clock.advance(DAY_MS + 1);
+  expect(await codeOf(approvals.approve(ben, old.id))).toBe('approval.expired');
+  expect([register.version(), register.get('rain')?.retention_days]).toEqual([version + 2, 7]);
+  const { rows } = await handle.pool.query<{ n: number }>('select count(*)::int as n from purpose_register where approval is not null');
+  expect(rows).toEqual([{ n: register.version() - 1 }]);
+  approvals.close();
+  register.close();
+  elsewhere.close();
+  await bus.close();
+});
+
 function leaves(): { told: { kind: string; body: Json }[]; appendBody(kind: string, body: Json): Promise<number> } {
   const told: { kind: string; body: Json }[] = [];
   return { told, appendBody: async (kind, body) => told.push({ kind, body }) - 1 };

@@ -62,6 +62,25 @@ export async function countDatastreams(db: Database): Promise<ReadonlyMap<string
   return new Map(rows.map((row) => [row.purpose, Number(row.count)]));
 }
 
+/** Reports of residents that were not erased yet, by purpose; `oldest` is the last step of those that no legal hold keeps. */
+export async function listReports(handle: DatabaseHandle): Promise<{ purpose: string; kept: number; held: number; oldest: Date | null }[]> {
+  const { rows } = await handle.pool.query<{ purpose: string; kept: number; held: number; oldest: Date | null }>(
+    `select coalesce(r.purpose, '') as purpose, count(*)::int as kept, count(h.case_id)::int as held, min(coalesce(r.closed_at, r.updated_at)) filter (where h.case_id is null) as oldest
+       from request r left join legal_hold h on h.case_id = r.id where r.erased_at is null group by 1 order by 1`,
+  );
+  return rows;
+}
+
+/** The oldest reading of each purpose that has any. Asks every datastream: for a command, not for a request. */
+export async function listOldest(handle: DatabaseHandle): Promise<{ purpose: string; oldest: Date }[]> {
+  const { rows } = await handle.pool.query<{ purpose: string; oldest: Date }>(
+    `select d.purpose, min(o.oldest) as oldest from datastream d
+       cross join lateral (select least((select min(phenomenon_start) from observation_hot where datastream_id = d.id), (select min(first_start) from observation_segment where datastream_id = d.id)) as oldest) o
+      where o.oldest is not null group by d.purpose order by d.purpose`,
+  );
+  return rows;
+}
+
 /** A datastream with what a register of sensors says of it. */
 export interface RegisteredStream {
   readonly id: number;

@@ -13,7 +13,7 @@ import { toSigns } from './exports/dtpr.ts';
 import { pointOf, toCsv, toGeoJson, toSensorRows } from './exports/sensor-register.ts';
 import type { PartsDirectory } from './parts.ts';
 import type { PurposeRegistry } from './purposes.ts';
-import { countDatastreams, listStreams, listVersions, type StoredVersion } from './register-store.ts';
+import { countDatastreams, listReports, listStreams, listVersions, type StoredVersion } from './register-store.ts';
 import { canonicalRegister, parseStored, spanOf } from './register.ts';
 
 const DAY_MS = 86_400_000;
@@ -59,6 +59,7 @@ export function registerPurposeRoutes(http: Http, options: PurposeRouteOptions):
     asOf: isoOf(clock.nowMs()),
     streams: (await listStreams(handle)).map(({ id, name, purpose, observations }) => ({ id, name, purpose, observations })),
     parts: [...directory.parts()],
+    reports: (await listReports(handle)).map(({ oldest, ...report }) => ({ ...report, oldest: oldest?.toISOString() ?? null })),
   }));
   registerExports(http, options);
 
@@ -94,16 +95,16 @@ function historyOf(id: string, versions: readonly StoredVersion[]): PurposeDetai
   });
 }
 
-function registerExports(http: Http, { handle, purposes, directory, city }: PurposeRouteOptions): void {
+function registerExports(http: Http, { handle, clock, purposes, directory, city }: PurposeRouteOptions): void {
   http.get('/api/purposes/exports/:file', { ...PUBLIC, schema: { params: z.strictObject({ file: z.enum(EXPORTS) }) } }, async (request, reply) => {
     const { name, url } = city();
     const base = `${url}/trust/purposes`;
     const all = purposes.all();
-    const shared = { base, city: name, live: (id: string) => purposes.live(id) };
+    const shared = { base, city: name, since: purposes.since(), nowMs: clock.nowMs(), live: (id: string) => purposes.live(id) };
     const send = (type: string, body: string | object): typeof reply => reply.header('content-type', type).send(typeof body === 'string' ? body : JSON.stringify(body));
     switch (request.params.file) {
       case 'register.dpv.jsonld':
-        return send('application/ld+json', toDpv(all, { ...shared, version: purposes.version(), since: purposes.since() }));
+        return send('application/ld+json', toDpv(all, { ...shared, version: purposes.version() }));
       case 'algorithms.atrs.json':
         return send('application/json; charset=utf-8', toAtrs(all, directory.algorithms(), shared));
       case 'sensors.csv':

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { tilePath } from '../log/tile-path.ts';
 import { verifyWholeLog, type LogReader } from '../log/verify.ts';
+import type { Purpose } from '../../contracts/trust.ts';
 import { gatherFromFolder, gatherFromUrl, type Evidence } from './evidence.ts';
 import { canonicalRegister, hasEnded, hashRegister, spanOf } from './register.ts';
 
@@ -48,7 +49,7 @@ export async function verifyPurpose(options: { url?: string; data?: string; key?
 }
 
 export async function checkPurposes(evidence: Evidence, { nowMs, key }: { nowMs: number; key?: string }): Promise<PurposeReport> {
-  const checks = [checkHash(evidence), checkStreams(evidence, nowMs), checkParts(evidence), checkSecondSource(evidence), await checkLeaves(evidence, key)];
+  const checks = [checkHash(evidence), checkStreams(evidence, nowMs), checkParts(evidence), checkReports(evidence, nowMs), checkOldest(evidence, nowMs), checkSecondSource(evidence), await checkLeaves(evidence, key)];
   return {
     faults: checks.flatMap(({ faults }) => faults),
     proved: checks.filter(({ faults }) => faults.length === 0).flatMap(({ proved }) => proved),
@@ -65,16 +66,45 @@ function checkHash({ purposes, hash, versions }: Evidence): PurposeReport {
   return verdict(faults, 'the entries of the register have the hash that is stated, and it is that of the newest version');
 }
 
+const entriesOf = (purposes: readonly Purpose[]): ReadonlyMap<string, Purpose> => new Map(purposes.map((purpose) => [purpose.id, purpose]));
+/** Whether it ended more than a day ago, so that upkeep has had its time. */
+const isLongOver = (entry: Purpose, since: string, nowMs: number): boolean => hasEnded(entry, nowMs) && nowMs - (entry.ended ? Date.parse(since) : spanOf(entry).untilMs) > DAY_MS;
+
 function checkStreams({ purposes, streams, since }: Evidence, nowMs: number): PurposeReport {
-  const byId = new Map(purposes.map((purpose) => [purpose.id, purpose]));
+  const byId = entriesOf(purposes);
   const faults = streams.flatMap(({ id, purpose, observations }) => {
     const entry = byId.get(purpose);
     if (entry === undefined) return [`datastream ${String(id)} stands under ${JSON.stringify(purpose.slice(0, 63))}, which is not in the register`];
-    const endedMs = entry.ended ? Date.parse(since) : spanOf(entry).untilMs;
-    return observations && hasEnded(entry, nowMs) && nowMs - endedMs > DAY_MS ? [`datastream ${String(id)} holds readings, and ${purpose} ended more than a day ago`] : [];
+    return observations && isLongOver(entry, since, nowMs) ? [`datastream ${String(id)} holds readings, and ${purpose} ended more than a day ago`] : [];
   });
   return verdict(faults, `each of the ${String(streams.length)} datastreams that the city lists names a purpose of the register, and none holds readings a day after its purpose ended`);
 }
+
+/** What residents wrote, against the end of its purpose and against its retention. */
+function checkReports({ purposes, reports, since }: Evidence, nowMs: number): PurposeReport {
+  const byId = entriesOf(purposes);
+  const faults = reports.flatMap(({ purpose, kept, held, oldest }) => {
+    const entry = byId.get(purpose);
+    if (entry === undefined) return [`${String(kept)} reports of residents stand under ${JSON.stringify(purpose.slice(0, 63))}, which is not in the register`];
+    if (kept > held && isLongOver(entry, since, nowMs)) return [`${String(kept - held)} reports of residents are kept, and ${purpose} ended more than a day ago`];
+    return oldest !== null && isTooOld(oldest, entry, nowMs) ? [`reports of residents are kept for ${purpose} that had their last step on ${oldest.slice(0, 10)}, and it allows ${String(entry.retention_days)} days`] : [];
+  });
+  const held = reports.reduce((sum, report) => sum + report.held, 0);
+  return verdict(faults, 'what residents wrote is kept under purposes of the register only, not longer than these allow, and not a day after their end', held === 0 ? [] : [`that the ${String(held)} reports that a legal hold keeps should be kept: it says so itself`]);
+}
+
+/** Readings against the retention of their purpose. */
+function checkOldest({ purposes, oldest: held }: Evidence, nowMs: number): PurposeReport {
+  const byId = entriesOf(purposes);
+  const faults = held.flatMap(({ purpose, oldest }) => {
+    const entry = byId.get(purpose);
+    return entry !== undefined && !hasEnded(entry, nowMs) && isTooOld(oldest, entry, nowMs) ? [`readings of ${oldest.slice(0, 10)} are kept for ${purpose}, and it allows ${String(entry.retention_days)} days`] : [];
+  });
+  return verdict(faults, 'the oldest reading of each purpose is not older than the purpose allows');
+}
+
+/** Upkeep works by whole days, every hour, and rests for a day after the clock has jumped. */
+const isTooOld = (oldest: string, { retention_days }: Purpose, nowMs: number): boolean => nowMs - Date.parse(oldest) > (retention_days + 3) * DAY_MS;
 
 function checkParts({ purposes, parts }: Evidence): PurposeReport {
   const ids = new Set(purposes.map(({ id }) => id));

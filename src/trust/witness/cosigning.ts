@@ -126,12 +126,13 @@ export function startCosigning(options: Options): Cosigning {
   const isOver = (one: Round): boolean => isQuorum(policy, new Set(one.times.keys())) || peers.every((peer) => peer.asking === null && one.tried.has(peer.witness.name));
   const openRound = (nowMs: number): Round => {
     const sinceMs = nowMs - (round?.startedMs ?? 0);
-    if (round !== null && (sinceMs < pace.round_ms || !isOver(round))) return round;
+    // below zero: the clock was set back, and must not stop the sending until it catches up
+    if (round !== null && sinceMs >= 0 && (sinceMs < pace.round_ms || !isOver(round))) return round;
     const checkpoint = log.checkpoint();
     const note = splitNote(Buffer.from(checkpoint));
     const body = note && parseCheckpointBody(note.text);
     if (note === null || body === null) throw new Error('the log gives no checkpoint');
-    if (round?.head.text === note.text && sinceMs < pace.refresh_ms) return round;
+    if (round?.head.text === note.text && sinceMs >= 0 && sinceMs < pace.refresh_ms) return round;
     return { head: { size: body.size, checkpoint, text: note.text }, startedMs: nowMs, lines: [], times: new Map(), tried: new Set() };
   };
 
@@ -140,7 +141,7 @@ export function startCosigning(options: Options): Cosigning {
     round = openRound(nowMs);
     for (const peer of peers) {
       if (peer.asking !== null || round.times.has(peer.witness.name)) continue;
-      if (nowMs < peer.nextAtMs) round.tried.add(peer.witness.name); // it rests after a fault; the others need not wait for it
+      if (nowMs < peer.nextAtMs && peer.nextAtMs - nowMs <= pace.backoff_max_ms) round.tried.add(peer.witness.name); // it rests after a fault; the others need not wait for it
       else peer.asking = ask(peer, round);
     }
   };
@@ -150,9 +151,10 @@ export function startCosigning(options: Options): Cosigning {
   const alarm = (nowMs: number): WitnessStatus['alarm'] => {
     const refusing = peers.filter(({ refusedSinceMs }) => refusedSinceMs !== null).sort((a, b) => (a.refusedSinceMs ?? 0) - (b.refusedSinceMs ?? 0))[0];
     if (refusing !== undefined) return { code: 'refused', since: isoOf(refusing.refusedSinceMs ?? nowMs), detail: refusing.fault ?? '' };
-    if (failingSinceMs !== null && nowMs - failingSinceMs > pace.quorum_grace_ms) return { code: 'quorum', since: isoOf(failingSinceMs), detail: 'Too few of the witnesses answer.' };
+    // as far off in the other direction: the clock was set back
+    if (failingSinceMs !== null && Math.abs(nowMs - failingSinceMs) > pace.quorum_grace_ms) return { code: 'quorum', since: isoOf(failingSinceMs), detail: 'Too few of the witnesses answer.' };
     const witnessedMs = witnessed === null ? startedMs : witnessed.time_s * 1_000;
-    return nowMs - witnessedMs > pace.stale_ms ? { code: 'stale', since: isoOf(witnessedMs), detail: 'No head of the log was witnessed for more than ten minutes.' } : null;
+    return Math.abs(nowMs - witnessedMs) > pace.stale_ms ? { code: 'stale', since: isoOf(witnessedMs), detail: 'No head of the log was witnessed for more than ten minutes.' } : null;
   };
 
   return {

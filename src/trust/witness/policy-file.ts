@@ -1,5 +1,5 @@
 import { refuse, type Result } from '../../kernel/index.ts';
-import { COSIGNATURE, ED25519, parseNoteKey, type NoteKey } from './signed-note.ts';
+import { COSIGNATURE, COSIGNATURE_ML_DSA, ED25519, parseNoteKey, type NoteKey } from './signed-note.ts';
 
 const POLICY_BYTES = 65_536;
 const LOGS_MAX = 64;
@@ -98,7 +98,7 @@ function readWitness(draft: Draft, words: readonly string[]): string | null {
   const [name = '', vkey = '', address, ...rest] = words;
   const key = parseNoteKey(utf8(vkey));
   const url = readUrl(address);
-  if (key?.type !== COSIGNATURE || rest.length > 0) return 'it must be "witness NAME VKEY [URL]" with a verifier key of type cosignature/v1 (0x04)';
+  if ((key?.type !== COSIGNATURE && key?.type !== COSIGNATURE_ML_DSA) || rest.length > 0) return 'it must be "witness NAME VKEY [URL]" with a verifier key of a cosignature type (0x04 or 0x06)';
   if (url === null) return 'its URL must be one of http or https without user name, query or fragment';
   if (name === 'none' || isDefined(draft, name)) return `the name ${name.slice(0, 100)} is taken`;
   if (draft.witnesses.some((each) => each.key.publicKey.equals(key.publicKey))) return 'this witness key stands in an earlier line';

@@ -3,6 +3,11 @@ import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:
 /** Signature types of C2SP signed-note that are read here. */
 export const ED25519 = 0x01;
 export const COSIGNATURE = 0x04;
+/** Timestamped ML-DSA-44 (FIPS 204), C2SP tlog-cosignature. */
+export const COSIGNATURE_ML_DSA = 0x06;
+const KEY_BYTES: Readonly<Record<number, number>> = { [ED25519]: 32, [COSIGNATURE]: 32, [COSIGNATURE_ML_DSA]: 1_312 };
+/** Time and signature (tlog-cosignature, "Format"). */
+const COSIGNATURE_BYTES: Readonly<Record<number, number>> = { [COSIGNATURE]: 72, [COSIGNATURE_ML_DSA]: 2_428 };
 
 /** C2SP signed-note asks for at least 16 signatures. */
 const SIGNATURES_MAX = 64;
@@ -10,8 +15,8 @@ const SIGNATURES_MAX = 64;
 export interface NoteKey {
   readonly name: string;
   readonly id: Buffer;
-  readonly type: typeof ED25519 | typeof COSIGNATURE;
-  /** 32 bytes of RFC 8032. */
+  readonly type: typeof ED25519 | typeof COSIGNATURE | typeof COSIGNATURE_ML_DSA;
+  /** 32 bytes of RFC 8032, or 1,312 of FIPS 204. */
   readonly publicKey: Buffer;
 }
 
@@ -37,14 +42,13 @@ export function formatNoteKey(key: NoteKey): string {
 /** A name that a note key may have: not empty, no Unicode space, no plus, no control character. */
 export const isKeyName = (name: string): boolean => /^[^\s+\u0000-\u001f\u007f]{1,255}$/u.test(name);
 
-/** Reads a verifier key of type 0x01 or 0x04; null for anything else. */
+/** Reads a verifier key of type 0x01, 0x04 or 0x06; null for anything else. */
 export function parseNoteKey(vkey: string): NoteKey | null {
   const match = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})$/.exec(vkey);
   const bytes = match && decodeBase64(match[3] as string);
   const name = match?.[1] ?? '';
-  if (bytes?.length !== 33 || !isKeyName(name)) return null;
-  const type = bytes[0];
-  if (type !== ED25519 && type !== COSIGNATURE) return null;
+  const type = bytes?.[0];
+  if (!bytes || !isKeyName(name) || (type !== ED25519 && type !== COSIGNATURE && type !== COSIGNATURE_ML_DSA) || bytes.length !== 1 + (KEY_BYTES[type] as number)) return null;
   const key = noteKey(name, type, bytes.subarray(1));
   return key.id.toString('hex') === match?.[2] ? key : null;
 }
@@ -89,7 +93,12 @@ export function parseSignatureLines(text: string): SignatureLine[] | null {
   return found;
 }
 
-const publicKeyOf = (key: NoteKey): KeyObject => createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key.publicKey.toString('base64url') }, format: 'jwk' });
+const publicKeyOf = ({ type, publicKey }: NoteKey): KeyObject => {
+  const raw = publicKey.toString('base64url');
+  // RFC 8037 §2; draft-ietf-cose-dilithium for the other
+  const jwk = type === COSIGNATURE_ML_DSA ? { kty: 'AKP', alg: 'ML-DSA-44', pub: raw } : { kty: 'OKP', crv: 'Ed25519', x: raw };
+  return createPublicKey({ key: jwk, format: 'jwk' });
+};
 export const isBy = (line: SignatureLine, key: NoteKey): boolean => line.name === key.name && line.id.equals(key.id);
 
 /**
@@ -107,23 +116,37 @@ export function isSignedBy(note: Note, keys: readonly NoteKey[]): boolean {
   return good > 0;
 }
 
-/** C2SP tlog-cosignature, "Ed25519 signed message". */
-const cosignedMessage = (text: string, time_s: bigint): Buffer => Buffer.from(`cosignature/v1\ntime ${time_s}\n${text}`);
+/** What a cosignature signs (C2SP tlog-cosignature, "Ed25519 signed message" and "ML-DSA-44 signed message"); null when the text has no such form. */
+function cosignedMessage(text: string, time_s: bigint, { type, name }: NoteKey): Buffer | null {
+  if (type === COSIGNATURE) return Buffer.from(`cosignature/v1\ntime ${time_s}\n${text}`);
+  const body = parseCheckpointBody(text);
+  const [cosigner, origin] = [Buffer.from(name), Buffer.from(body?.origin ?? '')];
+  if (body === null || cosigner.length > 255 || origin.length > 255) return null;
+  const numbers = (...all: readonly bigint[]): Buffer => {
+    const bytes = Buffer.alloc(8 * all.length);
+    for (const [at, each] of all.entries()) bytes.writeBigUInt64BE(each, 8 * at);
+    return bytes;
+  };
+  // RFC 8446 §3.4: a vector of up to 255 bytes stands behind one byte of length
+  return Buffer.concat([Buffer.from('subtree/v1\n\0'), Uint8Array.of(cosigner.length), cosigner, numbers(time_s), Uint8Array.of(origin.length), origin, numbers(0n, BigInt(body.size)), body.root]);
+}
 
-/** A signature line of type 0x04 over the text of a checkpoint; `time_s` in seconds since 1970. */
+/** A signature line of type 0x04 or 0x06 over the text of a checkpoint; `time_s` in seconds since 1970. Throws `RangeError` for a text that cannot be cosigned. */
 export function cosign(text: string, time_s: number, key: NoteKey, privateKey: KeyObject): string {
+  const message = cosignedMessage(text, BigInt(time_s), key);
+  if (message === null) throw new RangeError('names longer than 255 bytes cannot be cosigned with ML-DSA-44');
   const time = Buffer.alloc(8);
   time.writeBigUInt64BE(BigInt(time_s));
-  const signature = sign(null, cosignedMessage(text, BigInt(time_s)), privateKey);
-  return `— ${key.name} ${Buffer.concat([key.id, time, signature]).toString('base64')}\n`;
+  return `— ${key.name} ${Buffer.concat([key.id, time, sign(null, message, privateKey)]).toString('base64')}\n`;
 }
 
 /** The time in seconds when this line is the key's cosignature over `text`; null when it is not. */
 export function verifyCosignature(text: string, line: SignatureLine, key: NoteKey): number | null {
-  if (key.type !== COSIGNATURE || !isBy(line, key) || line.signature.length !== 72) return null;
+  if (!isBy(line, key) || line.signature.length !== COSIGNATURE_BYTES[key.type]) return null;
   const time_s = line.signature.readBigUInt64BE(0);
   if (time_s > BigInt(Number.MAX_SAFE_INTEGER)) return null;
-  return verify(null, cosignedMessage(text, time_s), publicKeyOf(key), line.signature.subarray(8)) ? Number(time_s) : null;
+  const message = cosignedMessage(text, time_s, key);
+  return message !== null && verify(null, message, publicKeyOf(key), line.signature.subarray(8)) ? Number(time_s) : null;
 }
 
 export interface CheckpointBody {

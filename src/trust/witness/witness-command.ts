@@ -13,13 +13,13 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const wrongCall = (detail: string, field: string): Refused => new Refused({ code: 'start.config-invalid', detail, field });
 
 /**
- * `clerestory witness --data DIR --port N (--log VKEY… | --policy FILE)` serves until it is told to stop; `clerestory witness show
+ * `clerestory witness --data DIR --port N (--log VKEY… | --policy FILE) [--ml-dsa]` serves until it is told to stop; `clerestory witness show
  * --data DIR` prints what it holds. Gives the exit code, or -1 while it serves.
  */
 export async function runWitness(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
-    options: { data: { type: 'string' }, port: { type: 'string', default: '8090' }, host: { type: 'string', default: '127.0.0.1' }, name: { type: 'string' }, log: { type: 'string', multiple: true }, policy: { type: 'string' } },
+    options: { data: { type: 'string' }, port: { type: 'string', default: '8090' }, host: { type: 'string', default: '127.0.0.1' }, name: { type: 'string' }, log: { type: 'string', multiple: true }, policy: { type: 'string' }, 'ml-dsa': { type: 'boolean', default: false } },
     allowPositionals: true,
     strict: true,
   });
@@ -30,7 +30,7 @@ export async function runWitness(args: string[]): Promise<number> {
   const port = Number(values.port);
   if (!/^\d{1,5}$/.test(values.port) || port > 65_535) throw wrongCall('--port is a number from 0 to 65535.', 'port');
   if (values.name !== undefined && !isKeyName(values.name)) throw wrongCall('--name has no spaces and no plus, such as paper.example/witness.', 'name');
-  await serve({ data, host: values.host, port, name: values.name, logs: await readLogs(values.log ?? [], values.policy) });
+  await serve({ data, host: values.host, port, name: values.name, mlDsa: values['ml-dsa'], logs: await readLogs(values.log ?? [], values.policy) });
   return -1;
 }
 
@@ -46,12 +46,13 @@ async function readLogs(vkeys: readonly string[], policyFile: string | undefined
   return logs;
 }
 
-async function serve(options: { data: string; host: string; port: number; name: string | undefined; logs: readonly NoteKey[] }): Promise<void> {
+async function serve(options: { data: string; host: string; port: number; name: string | undefined; mlDsa: boolean; logs: readonly NoteKey[] }): Promise<void> {
   const release = lockFolder(options.data);
   const logger = createLogger('warn');
-  const folder = openWitnessFolder(options.data, options.name);
+  const folder = openWitnessFolder(options.data, options.name, options.mlDsa);
+  const keys = folder.cosigners.map(({ key }) => key);
   const witness = createWitness({ folder, logs: options.logs, clock: systemClock, logger });
-  const http = await buildWitnessServer({ witness, key: folder.key, clock: systemClock, logger });
+  const http = await buildWitnessServer({ witness, keys, clock: systemClock, logger });
   const url = await http.listen({ host: options.host, port: options.port });
   const stop = (): void => {
     void http.close().then(() => {
@@ -61,7 +62,7 @@ async function serve(options: { data: string; host: string; port: number; name: 
   };
   process.once('SIGINT', stop).once('SIGTERM', stop);
   say(
-    ['', `  Witness   ${folder.key.name}`, `  Key       ${formatNoteKey(folder.key)}`, `  Address   ${url}`, ...witness.origins.map((origin) => `  Watches   ${origin} (${folder.state.logs[origin]?.size ?? 'no'} entries seen)`), `  Data      ${options.data}`, '', '  Give the city the key and the address. Ctrl-C stops it.', ''].join('\n'),
+    ['', `  Witness   ${folder.state.name}`, ...keys.map((key) => `  Key       ${formatNoteKey(key)}`), `  Address   ${url}`, ...witness.origins.map((origin) => `  Watches   ${origin} (${folder.state.logs[origin]?.size ?? 'no'} entries seen)`), `  Data      ${options.data}`, '', '  Give the city the key and the address. Ctrl-C stops it.', ''].join('\n'),
   );
 }
 

@@ -21,7 +21,7 @@ export function describeLog(witness: Witness, origin: string, nowMs: number): { 
 }
 
 /** The page of a witness for people; without scripts. */
-export function drawWitnessPage(witness: Witness, key: NoteKey, nowMs: number): string {
+export function drawWitnessPage(witness: Witness, keys: readonly NoteKey[], nowMs: number): string {
   const rows = witness.origins.map((origin) => {
     const seen = witness.state().logs[origin];
     const { tone, text } = describeLog(witness, origin, nowMs);
@@ -32,12 +32,13 @@ export function drawWitnessPage(witness: Witness, key: NoteKey, nowMs: number): 
 <dt>Last cosigned</dt><dd>${seen === undefined ? 'never' : isoOf(seen.time_s * 1_000)}</dd>
 <dt>Last asked</dt><dd>${asked === null ? 'not since the start' : isoOf(asked)}</dd></dl></section>`;
   });
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Witness ${escape(key.name)}</title>
+  const name = keys[0]?.name ?? '';
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Witness ${escape(name)}</title>
 <style>:root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}body{max-inline-size:48rem;margin:2rem auto;padding:0 1rem}section{border-inline-start:.4rem solid #767676;padding:.1rem 1rem;margin-block:1.5rem}.good{border-color:#2e7d4f}.bad{border-color:#c62828}.word{font-weight:650}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dd{margin:0}code,pre{overflow-wrap:anywhere;white-space:pre-wrap}</style>
-<h1>Witness ${escape(key.name)}</h1>
+<h1>Witness ${escape(name)}</h1>
 <p>This small program remembers how a city's transparency log looked. It signs a newer state only when that continues the one before. If the city rewrites its past, or shows different people different logs, this witness refuses.</p>
 ${rows.join('\n')}
-<h2>Key of this witness</h2><pre><code>${escape(formatNoteKey(key))}</code></pre>
+<h2>${keys.length === 1 ? 'Key' : 'Keys'} of this witness</h2>${keys.map((key) => `<pre><code>${escape(formatNoteKey(key))}</code></pre>`).join('')}
 <p>A witness sees sizes and hashes, no entries and no personal data. It cannot tell whether everything was logged.</p></html>
 `;
 }

@@ -39,10 +39,10 @@ async function openRig(logs: readonly PaperLog[], options: { folder?: string; wr
   const folder = openWitnessFolder(path, 'paper.example/w');
   const clock = manualClock(NOW_MS);
   const witness = createWitness({ folder: options.wrap?.(folder) ?? folder, logs: logs.map(({ vkey }) => parseNoteKey(vkey) as NoteKey), clock, logger: silentLogger });
-  const http = await buildWitnessServer({ witness, key: folder.key, clock, logger: silentLogger });
+  const http = await buildWitnessServer({ witness, keys: folder.cosigners.map(({ key }) => key), clock, logger: silentLogger });
   return {
     witness,
-    key: folder.key,
+    key: folder.cosigners[0].key,
     folder: path,
     clock,
     http,

@@ -7,6 +7,8 @@ import { cosign, isSignedBy, type NoteKey } from './signed-note.ts';
 import type { Seen, State, WitnessFolder } from './state-file.ts';
 
 const QUEUE_REQUESTS = 256;
+/** More do not fit the message that ML-DSA-44 signs (C2SP tlog-cosignature). */
+const ORIGIN_BYTES = 255;
 const TEXT = 'text/plain; charset=utf-8';
 const EMPTY_ROOT = createHash('sha256').digest();
 
@@ -70,6 +72,7 @@ export function createWitness({ folder, logs, clock, logger }: WitnessOptions): 
     const keys = logs.filter(({ name }) => name === origin);
     if (keys.length === 0) return { status: 404, type: TEXT, body: 'This witness does not watch a log of this origin.\n' };
     if (!isSignedBy(request.note, keys)) return { status: 403, type: TEXT, body: 'The checkpoint is not signed by the key of this log.\n' };
+    if (Buffer.byteLength(origin) > ORIGIN_BYTES) return { status: 400, type: TEXT, body: `The origin is longer than ${ORIGIN_BYTES} bytes.\n` };
     if (request.oldSize > size) return { status: 400, type: TEXT, body: 'The old size is larger than the checkpoint.\n' };
     const seen = Object.hasOwn(state.logs, origin) ? state.logs[origin] : undefined;
     const seenRoot = seen === undefined ? EMPTY_ROOT : Buffer.from(seen.root, 'base64');
@@ -86,7 +89,7 @@ export function createWitness({ folder, logs, clock, logger }: WitnessOptions): 
     const { origin, size, root } = request.body;
     // A cosignature says "the largest tree seen until this time": its time never goes back, whatever the clock does.
     const time_s = Math.max(Math.floor(clock.nowMs() / 1_000), seen?.time_s ?? 0);
-    const cosignature = cosign(request.note.text, time_s, folder.key, folder.privateKey);
+    const cosignature = folder.cosigners.map(({ key, privateKey }) => cosign(request.note.text, time_s, key, privateKey)).join('');
     const next: State = { ...state, logs: { ...state.logs, [origin]: { size, root: root.toString('base64'), time_s, checkpoint: request.checkpoint, cosignature } } };
     try {
       await folder.write(next);

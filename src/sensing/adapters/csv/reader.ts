@@ -6,7 +6,7 @@ import { readRecords } from './text.ts';
 import type { PlacedTime, TimeColumn } from './time-column.ts';
 
 /** A part of the file: places and series that are new in it, and at most `READINGS` readings. */
-export type CsvPart = Omit<SourceBatch, 'refusals'> & { readonly rows: number; readonly line: number };
+export type CsvPart = Omit<SourceBatch, 'refusals'> & { readonly rows: number; readonly line: number; /** Where a place that is new in it stands first, by its key. */ readonly lines: ReadonlyMap<string, number> };
 
 export type CsvFigures = Omit<CsvReport, 'dry_run' | 'kept_from' | 'stored' | 'known'>;
 
@@ -55,6 +55,7 @@ function openReader(mapping: CsvMapping, timeColumn: TimeColumn, nowMs: number) 
   let places: SourcePlace[] = [];
   let series: SourceSeries[] = [];
   let readings: SourceReading[] = [];
+  let lines = new Map<string, number>();
   let partRows = 0;
 
   const refuse = (line: number, column: string | null, code: RefusalCode, detail: string): void => {
@@ -75,13 +76,14 @@ function openReader(mapping: CsvMapping, timeColumn: TimeColumn, nowMs: number) 
   };
 
   /** The key of a series; its place and itself are described when it is seen first. */
-  const describe = (station: CsvStation | null, placed: PlacedValue): string => {
+  const describe = (station: CsvStation | null, placed: PlacedValue, line: number): string => {
     const { value } = placed;
     const placeKey = station?.key ?? '';
     const seriesKey = `${placeKey}/${value.key}`;
     if (seriesTimes.has(seriesKey) || value.datastream !== undefined) return seriesKey;
     if (station !== null && !stations.has(placeKey)) {
       stations.add(placeKey);
+      lines.set(placeKey, line);
       places.push({ key: placeKey, name: station.name, kind: mapping.kind, geometry: station.location === undefined ? null : { type: 'Point', coordinates: [...station.location] } });
     }
     series.push({
@@ -107,7 +109,7 @@ function openReader(mapping: CsvMapping, timeColumn: TimeColumn, nowMs: number) 
     const read = placed.read(cell);
     if (typeof read === 'string') return refuse(line, placed.header, 'import.value-invalid', read);
     const station = placed.station ?? rowStation;
-    const seriesKey = describe(station, placed);
+    const seriesKey = describe(station, placed, line);
     const good = placed.quality === null || placed.quality.good.has((cells[placed.quality.at] ?? '').trim());
     countRepeated(seriesKey, time.atMs);
     figures.readings += 1;
@@ -135,8 +137,9 @@ function openReader(mapping: CsvMapping, timeColumn: TimeColumn, nowMs: number) 
     /** The part so far when it has more than `more` readings, and begins a new one. */
     takePart: (more: number, line: number): CsvPart | null => {
       if (readings.length <= more) return null;
-      const part: CsvPart = { places, series, readings, rows: partRows, line };
+      const part: CsvPart = { places, series, readings, rows: partRows, line, lines };
       [places, series, readings, partRows] = [[], [], [], 0];
+      lines = new Map();
       return part;
     },
     figures: (): CsvFigures => ({

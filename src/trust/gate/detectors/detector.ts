@@ -5,6 +5,8 @@ export interface Hit {
   readonly end: number;
   /** Its form alone speaks for it, no word and no country: it gives way to what is better known. */
   readonly isGuess?: boolean;
+  /** Words beside it say what it is: another rule that takes the same digits does not take its place. */
+  readonly isSaid?: boolean;
 }
 
 /** What surrounds a text and helps to tell a telephone number from a meter reading. */
@@ -24,7 +26,7 @@ export const RULES = {
   'media.image': 'an image (JPEG, PNG, GIF, WebP, AVIF or HEIC, TIFF, BMP)',
   'media.audio': 'sound (WAV, Ogg, MP3, FLAC)',
   'media.video': 'video (MP4, Matroska, AVI)',
-  'media.document': 'a document (PDF) or a data URI of one',
+  'media.document': 'a document (PDF), a packed archive, or a data URI of one',
   'media.link': 'a link to a picture, to sound or to a camera',
   'template.iso19794': 'a biometric template of ISO/IEC 19794 (finger, face, iris)',
   'template.wsq': 'a fingerprint image (WSQ)',
@@ -56,9 +58,13 @@ export const RULES = {
   'id.es-dni': 'a Spanish DNI or NIE',
   'id.fi-hetu': 'a Finnish personal identity code',
   'id.fr-nir': 'a French social security number (NIR)',
+  'id.gr-amka': 'a Greek social security number (AMKA)',
   'id.hr-oib': 'a Croatian personal number (OIB)',
+  'id.hu-szam': 'a Hungarian personal, tax or social insurance number',
   'id.ie-pps': 'an Irish PPS number',
+  'id.is-kt': 'an Icelandic kennitala',
   'id.it-cf': 'an Italian codice fiscale',
+  'id.lu-matricule': 'a Luxembourgish national number',
   'id.lv-pk': 'a Latvian personal code',
   'id.nl-bsn': 'a Dutch citizen service number (BSN)',
   'id.no-fnr': 'a Norwegian birth number',
@@ -66,6 +72,7 @@ export const RULES = {
   'id.pt-nif': 'a Portuguese tax number (NIF)',
   'id.ro-cnp': 'a Romanian personal numerical code (CNP)',
   'id.se-pnr': 'a Swedish personal identity number',
+  'id.si-emso': 'a personal number of Slovenia or its neighbours (EMŠO, JMBG)',
   'id.tr-kimlik': 'a Turkish identity number',
   'id.uk-nhs': 'a British NHS number',
   'id.uk-nino': 'a British National Insurance number',
@@ -75,11 +82,14 @@ export const RULES = {
 } as const;
 export type RuleId = keyof typeof RULES;
 
+/** Words that stand alone, in any script: `` knows the letters of ASCII only. */
+export const words = ({ raw }: TemplateStringsArray): RegExp => new RegExp(`(?<![\p{L}\d])(?:${raw.join('')})(?![\p{L}\d])`, 'iu');
+
 const BEFORE_CHARS = 48;
 
-/** Whether `words` stand shortly before `start`, shortly after `end`, or in the names of the keys. */
-export function isAmong(words: RegExp, text: string, start: number, end: number, { keys }: Surroundings): boolean {
-  return words.test(text.slice(Math.max(0, start - BEFORE_CHARS), start)) || words.test(text.slice(end, end + BEFORE_CHARS / 2)) || (keys !== '' && words.test(keys.replace(/([a-z])([A-Z])/g, '$1 $2').replaceAll(/[_.-]/g, ' ')));
+/** Whether `said` stands shortly before `start`, shortly after `end`, or in the names of the keys. */
+export function isAmong(said: RegExp, text: string, start: number, end: number, { keys }: Surroundings): boolean {
+  return said.test(text.slice(Math.max(0, start - BEFORE_CHARS), start)) || said.test(text.slice(end, end + BEFORE_CHARS / 2)) || (keys !== '' && said.test(keys.replace(/([a-z])([A-Z])/g, '$1 $2').replaceAll(/[_.-]/g, ' ')));
 }
 
 /** Matches of `pattern` (global) that `accept` takes. */

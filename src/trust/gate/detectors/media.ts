@@ -8,6 +8,9 @@ const RIFF: Readonly<Record<string, RuleId>> = { WEBP: 'media.image', WAVE: 'med
 // ISO/IEC 19794 parts 2, 4, 5, 6, 7, 8, 9, 10, 11: format identifiers, each ended by NUL; and 39794 by its DER tag
 const TEMPLATES = ['FMR\0', 'FIR\0', 'FAC\0', 'IIR\0', 'FSP\0', 'FKB\0', 'FKR\0', 'VIR\0', 'HND\0', 'SDI\0', 'SPD\0', 'VDI\0'];
 
+// what holds files and is not opened here: zip, 7z, RAR, xz, lz4
+const ARCHIVES = ['PK\x03\x04', '7z\xbc\xaf\x27\x1c', 'Rar!\x1a\x07', '\xfd7zXZ\0', '\x04\x22\x4d\x18'];
+
 /** Layer III frame head of MPEG audio (ISO/IEC 11172-3 §2.4.1.3); one alone occurs by chance, two in a row do not. */
 function isMp3(bytes: Buffer): boolean {
   const length = frameLength(bytes, 0);
@@ -35,7 +38,7 @@ export function mediaOf(bytes: Buffer): RuleId | null {
   if (at(bytes, 0, '\x1aE\xdf\xa3')) return 'media.video';
   if (at(bytes, 0, 'OggS') || at(bytes, 0, 'fLaC') || (at(bytes, 0, 'ID3') && (bytes[3] ?? 9) <= 4 && bytes.length >= 10) || isMp3(bytes)) return 'media.audio';
   if (at(bytes, 0, '#!AMR') || at(bytes, 0, 'FORM')) return 'media.audio';
-  if (at(bytes, 0, '%PDF-')) return 'media.document';
+  if (at(bytes, 0, '%PDF-') || ARCHIVES.some((head) => at(bytes, 0, head)) || (at(bytes, 0, 'BZh') && at(bytes, 4, '1AY&SY'))) return 'media.document';
   if (at(bytes, 0, '\0\0\0\x0cjP  ') || at(bytes, 0, '\xffO\xffQ')) return 'media.image'; // JPEG 2000
   if (at(bytes, 0, '\xff\x0a') && bytes.length >= 64) return 'media.image'; // JPEG XL codestream
   if (TEMPLATES.some((head) => at(bytes, 0, head))) return 'template.iso19794';

@@ -1,4 +1,5 @@
 import type { Purpose } from '../../../contracts/trust.ts';
+import { hasEnded } from '../register.ts';
 
 // Data Privacy Vocabulary 2.3 (W3C DPVCG), core and the module of the GDPR
 const CONTEXT = {
@@ -19,15 +20,15 @@ export interface DpvDocument {
 const titled = (type: string, title: string): Node => ({ '@type': type, 'dct:title': title });
 const some = (key: string, nodes: readonly Node[]): Node => (nodes.length === 0 ? {} : { [key]: nodes });
 
-/** The register as DPV 2.3 JSON-LD: a record of processing activities with one process a purpose. `base` is the address of the page of the register. */
-export function toDpv(purposes: readonly Purpose[], options: { base: string; city: string; version: number; since: Date; live: (id: string) => boolean }): DpvDocument {
+/** The register as DPV 2.3 JSON-LD: a record of processing activities (GDPR art. 30) with one process a purpose. `base` is the address of the page of the register. */
+export function toDpv(purposes: readonly Purpose[], options: { base: string; city: string; version: number; since: Date; nowMs: number; live: (id: string) => boolean }): DpvDocument {
   const iri = (id: string): string => `${options.base}#${id}`;
   return {
     '@context': CONTEXT,
     '@graph': [
       {
         '@id': options.base,
-        '@type': 'dpv:RecordsOfActivities',
+        '@type': 'dpv:ROPA',
         'dct:title': `Register of purposes of ${options.city}`,
         'dct:hasVersion': String(options.version),
         'dct:created': options.since.toISOString(),
@@ -38,7 +39,7 @@ export function toDpv(purposes: readonly Purpose[], options: { base: string; cit
   };
 }
 
-function toProcess(purpose: Purpose, iri: string, { city, live }: { city: string; live: (id: string) => boolean }): Node {
+function toProcess(purpose: Purpose, iri: string, { city, live, nowMs }: { city: string; nowMs: number; live: (id: string) => boolean }): Node {
   const { personal_data: personal } = purpose;
   const categories = purpose.data_categories.length > 0 ? purpose.data_categories : purpose.observes;
   return {
@@ -48,7 +49,7 @@ function toProcess(purpose: Purpose, iri: string, { city, live }: { city: string
     'dct:title': purpose.title,
     'dpv:hasPurpose': [{ '@type': 'dpv:Purpose', 'dct:title': purpose.title, 'dct:description': purpose.description }],
     'dpv:hasDataController': [{ '@type': 'dpv:DataController', 'dpv:hasName': purpose.controller || city, ...(purpose.contact === '' ? {} : { 'dpv:hasContact': purpose.contact }) }],
-    'dpv:hasOrganisationalUnit': [{ '@type': 'dpv:OrganisationalUnit', 'dpv:hasName': purpose.owner }],
+    'dpv:hasOrganisationalUnit': [titled('dpv:OrganisationalUnit', purpose.owner)],
     'dpv:hasLegalBasis': legalBasesOf(purpose),
     ...some(personal ? 'dpv:hasPersonalData' : 'dpv:hasData', categories.map((each) => titled(personal ? 'dpv:PersonalData' : 'dpv:NonPersonalData', each))),
     ...some('dpv:hasDataSubject', purpose.data_subjects.map((each) => titled('dpv:DataSubject', each))),
@@ -56,7 +57,7 @@ function toProcess(purpose: Purpose, iri: string, { city, live }: { city: string
     ...some('dpv:hasTechnicalOrganisationalMeasure', purpose.security_measures.map((each) => titled('dpv:TechnicalOrganisationalMeasure', each))),
     ...(purpose.dpia === null ? {} : { 'dpv:hasImpactAssessment': [{ '@id': purpose.dpia, '@type': 'dpv:ImpactAssessment' }] }),
     'dpv:hasStorageCondition': [{ '@type': 'dpv:StorageDuration', 'dpv:hasDuration': { '@type': 'xsd:duration', '@value': `P${String(purpose.retention_days)}D` } }],
-    'dpv:hasStatus': [{ '@id': live(purpose.id) ? 'dpv:ActivityOngoing' : 'dpv:ActivityCompleted' }],
+    'dpv:hasStatus': [{ '@id': live(purpose.id) ? 'dpv:ActivityOngoing' : hasEnded(purpose, nowMs) ? 'dpv:ActivityCompleted' : 'dpv:ActivityPlanned' }],
     ...(purpose.ends === null ? {} : { 'dct:valid': { '@type': 'xsd:date', '@value': purpose.ends } }),
   };
 }

@@ -1,23 +1,29 @@
 import type { Purpose } from '../../../contracts/trust.ts';
 import type { RegisteredStream } from '../register-store.ts';
 
-/** A row of the register of sensors in public space, as Amsterdam has asked owners for since December 2021: what, whose, where, about whom. */
+/**
+ * A row of the register of sensors in public space, as Amsterdam has asked owners for since December 2021, under the names of its
+ * register's API (github.com/Amsterdam/iot-api, Device2 and ObservationGoal); `contact` and `purpose` are added.
+ */
 export interface SensorRow {
   readonly reference: string;
+  /** The observed property; Amsterdam has a list of kinds of sensors of its own. */
   readonly type: string;
-  readonly name: string;
+  readonly datastream: string;
   readonly owner: string;
   readonly contact: string;
-  readonly purpose: string;
-  readonly personal_data: boolean;
-  readonly legal_basis: string;
-  readonly until: string | null;
-  readonly place: string;
+  readonly observation_goal: string;
+  readonly contains_pi_data: boolean;
+  readonly legal_ground: string;
+  readonly privacy_declaration: string;
+  readonly active_until: string | null;
+  readonly location_description: string;
   readonly longitude: number | null;
   readonly latitude: number | null;
+  readonly purpose: string;
 }
 
-export const SENSOR_COLUMNS = ['reference', 'type', 'name', 'owner', 'contact', 'purpose', 'personal_data', 'legal_basis', 'until', 'place', 'longitude', 'latitude'] as const satisfies readonly (keyof SensorRow)[];
+export const SENSOR_COLUMNS = ['reference', 'type', 'datastream', 'owner', 'contact', 'observation_goal', 'contains_pi_data', 'legal_ground', 'privacy_declaration', 'active_until', 'location_description', 'longitude', 'latitude', 'purpose'] as const satisfies readonly (keyof SensorRow)[];
 
 /** Rows of the datastreams whose purpose is in the register. `base` is the address under which others reach this city. */
 export function toSensorRows(streams: readonly RegisteredStream[], purposes: readonly Purpose[], base: string): SensorRow[] {
@@ -26,7 +32,7 @@ export function toSensorRows(streams: readonly RegisteredStream[], purposes: rea
     const purpose = byId.get(stream.purpose);
     if (purpose === undefined) return [];
     const [longitude, latitude] = pointOf(stream.location);
-    return [{ reference: `${base}/v1.1/Datastreams(${String(stream.id)})`, type: stream.property, name: stream.name, owner: purpose.owner, contact: purpose.contact, purpose: purpose.id, personal_data: purpose.personal_data, legal_basis: purpose.legal_basis, until: purpose.ends, place: stream.place, longitude, latitude }];
+    return [{ reference: `${base}/v1.1/Datastreams(${String(stream.id)})`, type: stream.property, datastream: stream.name, owner: purpose.owner, contact: purpose.contact, observation_goal: purpose.title, contains_pi_data: purpose.personal_data, legal_ground: purpose.legal_basis, privacy_declaration: `${base}/trust/purposes/${purpose.id}`, active_until: purpose.ends, location_description: stream.place, longitude, latitude, purpose: purpose.id }];
   });
 }
 

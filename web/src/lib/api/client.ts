@@ -26,7 +26,7 @@ async function problemOf(response: Response): Promise<Problem> {
 }
 
 /** GET or POST of JSON, with an Idempotency-Key where `key` is given; never throws for a refusal or a broken network. An aborted read is thrown as the browser does. */
-export async function call<T>(fetch: Fetch, path: string, init: { method?: 'GET' | 'POST' | 'DELETE'; body?: unknown; signal?: AbortSignal; key?: string } = {}): Promise<Answer<T>> {
+export async function call<T>(fetch: Fetch, path: string, init: { method?: 'GET' | 'POST' | 'PUT' | 'DELETE'; body?: unknown; signal?: AbortSignal; key?: string } = {}): Promise<Answer<T>> {
   let response: Response;
   try {
     response = await fetch(path, {

@@ -18,8 +18,12 @@ export async function requirePerson({ fetch, url }: Asking): Promise<Principal> 
   return principal;
 }
 
+const NOWHERE = 'https://nowhere.invalid';
+
 /** Where to go after signing in: a path of this server, never another site. */
 export function nextPath(asked: string | null | undefined): string {
-  if (asked === null || asked === undefined || !asked.startsWith('/') || asked.startsWith('//') || asked.includes('\\')) return '/console';
-  return asked;
+  if (asked === null || asked === undefined || !asked.startsWith('/') || !URL.canParse(asked, NOWHERE)) return '/console';
+  // as browsers read it: they leave out tabs and line ends, and take a backslash for a slash (WHATWG URL §4.4)
+  const { origin, pathname, search, hash } = new URL(asked, NOWHERE);
+  return origin === NOWHERE && !pathname.startsWith('//') ? pathname + search + hash : '/console';
 }

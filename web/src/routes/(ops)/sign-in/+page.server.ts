@@ -12,6 +12,7 @@ export const load: PageServerLoad = async ({ fetch, url }) => {
     city: city.ok ? city.value.name : t('product'),
     signedInAs: session.ok && session.value.principal.kind === 'person' ? session.value.principal.name : null,
     next: nextPath(url.searchParams.get('next')),
+    signedOut: url.searchParams.has('signed-out'),
     service: methods.ok ? methods.value.service : null,
     passkey: methods.ok ? methods.value.passkey : false,
     passkeyHindrance: methods.ok ? methods.value.passkeyHindrance : methods.problem.title,
@@ -39,6 +40,6 @@ export const actions: Actions = {
   out: async ({ fetch }) => {
     const answer = await call<undefined>(fetch, '/api/sign-out', { method: 'POST' });
     if (!answer.ok) return fail(answer.problem.status || 503, { name: '', missing: { name: '', password: '' }, error: answer.problem.title });
-    redirect(303, '/sign-in');
+    redirect(303, '/sign-in?signed-out');
   },
 };

@@ -19,6 +19,7 @@ interface Answers {
   key: string;
   /** Answers to the service's own questions, by their code. */
   answers: Record<string, string[]>;
+  quiet: boolean;
   errors: { field: string; text: string }[];
 }
 
@@ -37,7 +38,7 @@ function readAnswers(form: FormData, step: 1 | 2): Answers {
     names.map((name): [string, string[]] => [name.slice(ANSWER.length), form.getAll(name).filter((value): value is string => typeof value === 'string' && value.trim() !== '')]),
   );
   const values = Object.fromEntries((['service_code', 'address', 'description', 'name', 'email', 'phone'] as const).map((name) => [name, textOf(form, name)])) as Answers['values'];
-  return { step, values, answers, places: [], nearby: [], chosen: Number(textOf(form, 'place') || 0), key: textOf(form, 'key').slice(0, 64), errors: [] };
+  return { step, values, answers, quiet: textOf(form, 'quiet') === 'yes', places: [], nearby: [], chosen: Number(textOf(form, 'place') || 0), key: textOf(form, 'key').slice(0, 64), errors: [] };
 }
 
 async function findPlaces(fetch: typeof globalThis.fetch, address: string): Promise<GazetteerHit[]> {
@@ -78,7 +79,7 @@ export const actions: Actions = {
     const place = answers.places[answers.chosen] ?? answers.places[0];
     const receipt = await call<PortalReceipt>(fetch, '/api/portal/requests', {
       method: 'POST',
-      body: { service_code, description, address: place?.label ?? address, point: place?.point ?? null, language: locals.language, name, email, phone, answers: answers.answers, idempotency_key: answers.key },
+      body: { service_code, description, address: place?.label ?? address, point: place?.point ?? null, language: locals.language, name, email, phone, answers: answers.answers, quiet: answers.quiet, idempotency_key: answers.key },
     });
     if (!receipt.ok) {
       answers.errors.push(errorOf(receipt.problem));

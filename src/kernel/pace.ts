@@ -1,4 +1,4 @@
-import type { Clock } from '../../kernel/index.ts';
+import type { Clock } from './clock.ts';
 
 const JUMP_MS = 3_600_000;
 const REST_MS = 24 * 3_600_000;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { manualClock } from '../../kernel/index.ts';
+import { manualClock } from './clock.ts';
 import { watchPace } from './pace.ts';
 
 const HOUR_MS = 3_600_000;

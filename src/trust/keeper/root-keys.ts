@@ -1,17 +1,15 @@
 import { randomBytes, scryptSync } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { fingerprintOf, KEY_BYTES, seal, unseal } from './ciphers.ts';
+import { fingerprintOf, KEY_BYTES, seal, unseal } from '../broker/ciphers.ts';
+import type { Protection } from '../broker/protocol.ts';
+import { RootLocked, type RootKeys } from '../broker/roots.ts';
 import { unwrapByToken, wrapForToken, type Token } from './pkcs11.ts';
-import type { Protection } from './protocol.ts';
 
 /** log2 of scrypt's N, r and p: 128 MiB and about half a second a try (RFC 7914 §2). */
 const SCRYPT = { log2N: 17, r: 8, p: 1 };
 const SALT_BYTES = 16;
 const DAY_MS = 86_400_000;
-
-/** The root key cannot be opened; `detail` says what to do. Never a reason to make a new one. */
-export class RootLocked extends Error {}
 
 /** How the root key is kept. A token goes before a passphrase; without either the file lies open, mode 0600. */
 export interface Keeping {
@@ -30,45 +28,41 @@ interface RootFile {
   readonly log2N?: number;
 }
 
-export interface RootKeys {
-  readonly protection: Protection;
-  list(): { version: number; fingerprint: Buffer }[];
-  newest(): number;
-  /** Null when the broker holds no such version. */
-  get(version: number): Uint8Array | null;
-  /** Makes the next version. */
-  rotate(at: string): number;
-  /** Overwrites and deletes a version; false when its successor is younger than the window. */
-  retire(version: number, windowDays: number, at: string): boolean;
-}
-
-/** Reads all versions in `folder` and makes the first one when there is none. Throws `RootLocked`. */
+/**
+ * Reads all versions in `folder` and makes the first one when there is none. Finishes what an earlier run was cut off in. Throws `RootLocked`.
+ */
 export function openRootKeys(folder: string, keeping: Keeping): RootKeys {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const kindOf = (): Protection => (keeping.token !== null ? 'pkcs11' : keeping.passphrase() !== null ? 'passphrase' : 'none');
   const pathOf = (version: number): string => join(folder, version === 1 ? 'root.key' : `root-${version}.key`);
   const held = new Map<number, { key: Buffer; made: string }>();
+  const contentOf = (version: number, key: Buffer, made: string): string => `${JSON.stringify(wrapFile({ version, made }, kindOf(), key, keeping))}\n`;
 
-  const store = (version: number, key: Buffer, made: string): void => {
-    writeWhole(pathOf(version), folder, `${JSON.stringify(wrapFile({ version, made }, kindOf(), key, keeping))}\n`);
-    held.set(version, { key, made });
+  const read = (version: number): RootFile => {
+    const file = readRootFile(readFileSync(pathOf(version), 'utf8'), version);
+    held.set(version, { key: unwrapFile(file, keeping), made: file.made });
+    return file;
   };
+  /** Another keeper may make the same version at this moment, for a broker that was killed meanwhile: the one that came first counts. */
+  const make = (version: number, made: string): void => {
+    const key = randomBytes(KEY_BYTES);
+    writeFirst(pathOf(version), folder, contentOf(version, key, made));
+    key.fill(0);
+    read(version);
+  };
+  removeLeftovers(folder);
   const files = readdirSync(folder).flatMap((name) => /^root(?:-([1-9]\d{0,5}))?\.key$/.exec(name)?.[1] ?? (name === 'root.key' ? '1' : []));
   for (const version of files.map(Number).sort((a, b) => a - b)) {
-    const file = readRootFile(readFileSync(pathOf(version), 'utf8'), version);
-    const key = unwrapFile(file, keeping);
-    held.set(version, { key, made: file.made });
-    if (file.kind === 'none' && kindOf() !== 'none') {
-      rmSync(`${pathOf(version)}.old`, { force: true });
-      linkSync(pathOf(version), `${pathOf(version)}.old`); // the open form goes only when the wrapped one is on the disk
-      store(version, key, file.made);
+    const { kind, made } = read(version);
+    const open = `${pathOf(version)}.old`;
+    if (kind === 'none' && kindOf() !== 'none') {
+      rmSync(open, { force: true });
+      linkSync(pathOf(version), open); // the open form goes only when the wrapped one is on the disk
+      replaceFile(pathOf(version), folder, contentOf(version, (held.get(version) as { key: Buffer }).key, made));
     }
-    if (existsSync(`${pathOf(version)}.old`)) {
-      shredFile(`${pathOf(version)}.old`);
-      rmSync(`${pathOf(version)}.old`);
-    }
+    if (existsSync(open)) destroyFile(open, folder);
   }
-  if (held.size === 0) store(1, randomBytes(KEY_BYTES), new Date(0).toISOString());
+  if (held.size === 0) make(1, new Date(0).toISOString());
   const newest = (): number => Math.max(...held.keys());
   return {
     protection: kindOf(),
@@ -76,21 +70,39 @@ export function openRootKeys(folder: string, keeping: Keeping): RootKeys {
     newest,
     get: (version) => held.get(version)?.key ?? null,
     rotate: (at) => {
-      const version = newest() + 1;
-      store(version, randomBytes(KEY_BYTES), at);
-      return version;
+      make(newest() + 1, at);
+      return newest();
     },
     retire: (version, windowDays, at) => {
       const [old, next] = [held.get(version), held.get(version + 1)];
       if (!old || !next || Date.parse(at) < Date.parse(next.made) + windowDays * DAY_MS) return false;
-      shredFile(pathOf(version));
-      rmSync(pathOf(version));
+      // under its own name a file that is half overwritten would stop the next start as a damaged key
+      renameSync(pathOf(version), `${pathOf(version)}.gone`);
       syncFolder(folder);
+      destroyFile(`${pathOf(version)}.gone`, folder);
       old.key.fill(0);
       held.delete(version);
       return true;
     },
   };
+}
+
+/** A run that was cut off left drafts, or a key that it was destroying. */
+function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const draft = /^root(?:-\d+)?\.key\.(\d+)\.tmp$/.exec(name);
+    if (draft && !isAlive(Number(draft[1]))) rmSync(join(folder, name), { force: true }); // may be another name of a key in use, so it is not overwritten
+    if (/^root(-\d+)?\.key\.gone$/.test(name)) destroyFile(join(folder, name), folder);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 function readRootFile(text: string, version: number): RootFile {
@@ -144,30 +156,50 @@ function unwrapFile(file: RootFile, keeping: Keeping): Buffer {
 const stretch = (passphrase: string, salt: Buffer, log2N: number): Buffer =>
   scryptSync(passphrase.normalize('NFKC'), salt, KEY_BYTES, { N: 2 ** log2N, r: SCRYPT.r, p: SCRYPT.p, maxmem: 256 * 2 ** log2N * SCRYPT.r });
 
-/** Writes beside the file and renames over it, so that a crash leaves the old or the new one. */
-function writeWhole(path: string, folder: string, content: string): void {
-  const draft = `${path}.tmp`;
+/** Writes the whole content beside the file; what puts it in its place leaves, when it is cut off, the old one or the new one. */
+function writeDraft(path: string, content: string): string {
+  const draft = `${path}.${process.pid}.tmp`;
   const file = openSync(draft, 'w', 0o600);
   try {
-    writeSync(file, content);
+    const bytes = Buffer.from(content);
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  if (existsSync(path) && readFileSync(draft, 'utf8') !== content) throw new Error(`${draft} was not written whole`);
-  renameSync(draft, path);
+  return draft;
+}
+
+function replaceFile(path: string, folder: string, content: string): void {
+  renameSync(writeDraft(path, content), path);
   syncFolder(folder);
 }
 
-/** Overwrites in place. Copy-on-write file systems and flash keep older blocks: see docs/reference/keys.md. */
-function shredFile(path: string): void {
+/** Leaves a file alone that is there. */
+function writeFirst(path: string, folder: string, content: string): void {
+  const draft = writeDraft(path, content);
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  syncFolder(folder);
+}
+
+/** Overwrites in place and deletes. Copy-on-write file systems and flash keep older blocks: see docs/reference/keys.md. */
+function destroyFile(path: string, folder: string): void {
   const file = openSync(path, 'r+');
   try {
-    writeSync(file, randomBytes(statSync(path).size), 0, undefined, 0);
+    const noise = randomBytes(statSync(path).size);
+    for (let at = 0; at < noise.length; ) at += writeSync(file, noise, at, undefined, at);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
+  rmSync(path);
+  syncFolder(folder);
 }
 
 function syncFolder(folder: string): void {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../../../test/log-folder.ts';
 import { systemRandom } from '../../kernel/index.ts';
-import { openRootKeys, RootLocked, type Keeping } from './root-keys.ts';
+import { RootLocked } from '../broker/roots.ts';
+import { openRootKeys, type Keeping } from './root-keys.ts';
 
 const byPassphrase = (passphrase: string | null): Keeping => ({ token: null, passphrase: () => passphrase });
 const OPEN = byPassphrase(null);
