@@ -274,7 +274,8 @@ test('three people are nobody, whichever way they are counted and whichever way 
   const resultsIn = (text: string): string[] => [...text.matchAll(/"(?:result":(?=[[{\d-])|(?:value|lastValue|mean|min|max|sum|first|last)":(?=[\d-]))(\[[^\]]*\]|-?\d[\d.e+-]*|\{[^}]*\})/g)].map(([, found]) => found as string);
   const resultsInArrays = (text: string): string[] => (JSON.parse(text) as { value: { components: string[]; dataArray: unknown[][] }[] }).value.flatMap(({ components, dataArray }) => dataArray.map((row) => JSON.stringify(row[components.indexOf('result')])));
   const resultsInCsv = (text: string): string[] => {
-    const [head, ...rows] = parse<string[]>(text, { relax_column_count: true });
+    const table: string[][] = parse(text, { relax_column_count: true });
+    const [head, ...rows] = table;
     const of = (row: string[], column: string): string => row[head?.indexOf(column) ?? -1] ?? '';
     return rows.filter((row) => [...streams.values()].includes(Number(of(row, 'datastream')))).map((row) => of(row, 'result'));
   };
