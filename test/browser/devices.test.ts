@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { ROOT, startTestCity, type TestCity } from '../city.ts';
+import { sendHashedAddresses } from '../hashed-addresses.ts';
 import { accessibilityFaults } from './axe.ts';
 import { findChromium, watchedPage } from './chromium.ts';
 import { browseCity } from './city-in-chromium.ts';
-import { signIn } from './desk.ts';
+import { inviteLink, signIn } from './desk.ts';
 
 const PICTURES = join(ROOT, 'artefacts', 'pictures');
 const chromium = findChromium();
@@ -118,6 +119,39 @@ test.skipIf(chromium === undefined)('a table of devices is looked through, made,
   await row.getByRole('button', { name: 'Release' }).click();
   await page.getByText('Rain at the yard is released.').waitFor();
   expect((await city.call('GET', `/api/devices/${id}`, { token: city.token('operator') })).json).toMatchObject({ state: 'active' });
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
+test.skipIf(chromium === undefined)('a datastream that the gate holds back is seen, and let go with a reason by keyboard', async () => {
+  const administrator = city.token('administrator');
+  const made = await city.call('POST', '/v1.1/Datastreams', {
+    token: administrator,
+    body: {
+      name: 'Visitors of the square', description: 'A counter', observationType: 'http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement', unitOfMeasurement: { name: null, symbol: null, definition: null }, properties: { purpose: 'city-operations' },
+      Thing: { name: 'Counter', description: 'At the square' }, Sensor: { name: 'Counter', description: 'Counter', encodingType: 'text/plain', metadata: 'none' }, ObservedProperty: { name: 'Visitors', definition: 'http://example.org/visitors', description: 'Visitors' },
+    },
+  });
+  expect(made.status, made.text).toBe(201);
+  await sendHashedAddresses(city, administrator, made.json['@iot.id']);
+  const { page, context, faults } = await watchedPage(browser, city.url, { viewport: SIZES[0][1] });
+  await signIn(page, await inviteLink(city, ['administrator', 'operator']), 'Cora Diaz');
+  await page.goto('/devices');
+  const held = page.getByRole('region', { name: 'Held back by the gate' });
+  await held.getByText('Visitors of the square').waitFor();
+  await held.getByText('identifier-like').waitFor();
+  await held.getByRole('button', { name: 'Let it send again' }).focus();
+  await page.keyboard.press('Enter');
+  const reason = held.getByLabel('Why it may send again');
+  await reason.fill('New');
+  await page.keyboard.press('Enter');
+  await held.getByText('Say in a sentence').waitFor();
+  await inspect(page, 'held');
+  await reason.fill('The counter was set to send sums of an hour.');
+  await page.keyboard.press('Enter');
+  await page.getByText('Visitors of the square may send again.').waitFor();
+  expect(await held.count()).toBe(0);
+  expect((await city.call('GET', '/api/gate/quarantine', { token: administrator })).json.streams).toEqual([]);
   expect(faults).toEqual([]);
   await context.close();
 });

@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectAsync } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT, runCli, startTestCity, type TestCity } from '../city.ts';
+import { sendHashedAddresses } from '../hashed-addresses.ts';
 
 let city: TestCity;
 let token: string;
@@ -62,10 +63,7 @@ test('what is refused is nowhere on disk and in no line of output, whichever way
 });
 
 test('a stream of hashed addresses is put into quarantine, stays there, and is let go with a reason that the log keeps', async () => {
-  const values = Array.from({ length: 3_000 }, (_, at) => createHash('sha256').update(`salt ${String(at % 5 === 0 ? Math.floor(at / 7) : at * 31)}`).digest().readUIntBE(0, 6));
-  for (let at = 0; at < values.length; at += 500) {
-    await city.call('POST', '/v1.1/CreateObservations', { token, body: [{ Datastream: { '@iot.id': 2 }, components: ['result', 'phenomenonTime'], dataArray: values.slice(at, at + 500).map((value, n) => [value, new Date(Date.now() - 4_000_000 + (at + n) * 1_000).toISOString()]) }] });
-  }
+  await sendHashedAddresses(city, token, 2);
   const refused = await send(2, 51);
   expect([refused.status, refused.json.error.code]).toEqual([403, 'gate.quarantined']);
   expect((await send(3, 51, { phenomenonTime: '2026-11-01T10:00:00Z/2026-11-01T10:15:00Z' })).status).toBe(201); // no other stream is touched
