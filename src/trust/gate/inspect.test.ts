@@ -24,6 +24,11 @@ test('of each kind of number at least 99 of 100 are found, and of what is found 
   expect(found.size).toBeGreaterThan(25);
 }, 120_000);
 
+test('what is said of streams about vehicles is no plate of any country', () => {
+  const said = ['Vehicles every 60 s', 'Free car spaces every 300 s', 'Cars in 15 min', 'Parked cars, deck 12 of 14', 'CAR PARK 60 SPACES', 'vehicles on b 51 at km 12', 'Kfz je 15 min', 'Fahrzeuge in 60 s', 'ladesäule für auto 22 kw', 'vehicle detector v 101', 'Autos cada 300 s', 'Voitures par 15 min', 'auto ogni 60 s', 'samochody co 60 s', 'Vehicle speed mean 50 km/h', 'car park, 812 places'];
+  for (const country of ['DE', 'AT', 'CH', 'GB', 'FR', 'NL', 'FI', 'PL', 'SE', 'IT', 'ES', 'TR', 'UY', 'HU', 'PT', 'CZ', 'DK']) for (const text of said) expect(rulesIn(text, country), `${text} in ${country}`).toEqual([]);
+});
+
 /** The first bytes of each kind of file, filled up so that lengths are what they say. */
 const fill = (head: readonly number[] | string, length = 48): Buffer => Buffer.concat([typeof head === 'string' ? Buffer.from(head, 'latin1') : Buffer.from(head), Buffer.from(Array.from({ length }, (_, at) => (at * 37 + 11) & 0xff))]);
 const SECRETS: readonly (readonly [string, string, Buffer])[] = [

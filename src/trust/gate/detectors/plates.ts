@@ -33,6 +33,13 @@ const isWord = (letters: string | undefined): boolean => UNITS.test(letters ?? '
 const isDistrictAndMore = (letters: string): boolean => letters.length === 4 && [2, 3].some((at) => DE_DISTRICTS.has(letters.slice(0, at)));
 /** Words and numbers of lines are written like these: in small letters they are no plates. */
 const LINE_LIKE = /^[A-Z]{2,4}[- ]?\d{2,3}[A-Z]?$/;
+/** In small letters running text is full of words and numbers: “every 60 s”, “in 15 min”, “park 12”. Only what is written in one, or long, is more. */
+const isNoText = (found: string, isHome: boolean): boolean => {
+  const signs = found.replaceAll(/[^\p{L}\d]/gu, '').length;
+  return (signs >= 6 && !/\s/.test(found)) || (isHome && signs >= 7 && !/^\p{L}{2,} \d+$/u.test(found));
+};
+/** A word and a number in capitals, as on signs, where they would be a district, letters and a number. */
+const SIGN_WORDS = /^(?:EVERY|PARKS?|LANES?|ROADS?|GATES?|ZONES?|LEVEL|LINES?|TYPES?|UNITS?|ROOMS?|PARTS?|DECKS?|FLOOR|ROWS?|BAYS?|SPACE|SPOT|SPOTS|STOP|STOPS|TRAM|TRAMS|AREA|CODE|DOOR|EBENE|ETAGE|PLATZ|SPUR|TOR|HAUS|WEG|LINIE|RAUM|STAND)$/;
 const GAP = '[- ]?';
 
 const SHAPES: readonly Shape[] = [
@@ -40,12 +47,12 @@ const SHAPES: readonly Shape[] = [
     // FZV § 10 and annex 4: eight signs at most
     countries: ['DE'],
     pattern: shape('([A-ZÄÖÜ]{1,3})([- :•]{0,2})([A-ZÄÖÜ]{1,2})[- ]?([1-9]\\d{0,3})[- ]?[EH]?'),
-    accept: (match) => match[0].replaceAll(/[^A-ZÄÖÜ\d]/g, '').replace(/[EH]$/, '').length <= 8 && !isWord(match[1]),
+    accept: (match) => match[0].replaceAll(/[^A-ZÄÖÜ\d]/g, '').replace(/[EH]$/, '').length <= 8 && !isWord(match[1]) && !(match[2] === '' && SIGN_WORDS.test(match[0].replace(/[^\p{L}].*/u, ''))),
     isClear: (match) => match[2] !== '' && DE_DISTRICTS.has(match[1] as string) && (match[2]?.includes('-') === true || (!isWord(match[3]) && (match[4] as string).length > 1)) && !(match[2]?.includes('-') === true && isWord(match[3])),
     isWhole: (match) => (match[2] === '' ? (match[4] as string).length === 4 && isDistrictAndMore(match[0].replace(/\d.*/, '')) : DE_DISTRICTS.has(match[1] as string) && !isWord(match[3]) && ((match[4] as string).length > 1 || / \d/.test(match[0]))),
   },
   // GB: present style, then prefix, suffix and Northern Ireland styles (DVLA INF104)
-  { countries: ['GB'], pattern: shape('([A-HJ-PR-Y][A-HJ-PR-Y](?:0[1-9]|[12]\\d|5[1-9]|[67]\\d))([- ]?)([A-HJ-PR-Z]{3})'), isClear: (match) => match[2] !== '' && !isWord(match[3]) },
+  { countries: ['GB'], pattern: shape('([A-HJ-PR-Y][A-HJ-PR-Y](?:0[1-9]|[12]\\d|5[1-9]|[67]\\d))([- ]?)([A-HJ-PR-Z]{3})'), accept: (match) => !isWord(match[3]), isClear: (match) => match[2] !== '' },
   { countries: ['GB'], pattern: shape('[A-HJ-NPR-TV-Y]([1-9]\\d{0,2})[- ]?([A-HJ-PR-Y]{3})'), accept: (match) => !isWord(match[2]), isClear: (match) => / [A-Z]{3}$/.test(match[0]) && (match[1] as string).length > 1 },
   { countries: ['GB'], pattern: shape('([A-HJ-PR-Y]{3})[- ]?[1-9]\\d{0,2}[A-HJ-NPR-TV-Y]'), accept: (match) => !isWord(match[1]) },
   { countries: ['GB'], pattern: shape('[A-HJ-PR-Z]?[IZ][A-HJ-PR-Z][- ]?[1-9]\\d{2,3}') },
@@ -58,7 +65,7 @@ const SHAPES: readonly Shape[] = [
   { countries: ['FR'], pattern: shape(`([A-HJ-NP-TV-Z]{2})${GAP}\\d{3}${GAP}([A-HJ-NP-TV-Z]{2})`), isClear: (match) => /[- ]\d{3}[- ]/.test(match[0]) && !isWord(match[2]) },
   { countries: ['FR'], pattern: shape('\\d{1,4}[ ][A-HJ-NP-TV-Z]{2,3}[ ](?:\\d{2}|2[AB])') },
   { countries: ['IT', 'AL'], pattern: shape('[A-HJ-NPR-TV-Z]{2}[- ]?\\d{3}[- ]?[A-HJ-NPR-TV-Z]{2}') },
-  { countries: ['AT'], pattern: shape('([A-Z]{1,2})[- ](?:[1-9]\\d{1,4}[ ]?[A-Z]{1,3}|[A-Z]{1,3}[ ]?[1-9]\\d{0,4})'), accept: (match) => !isWord(match[1]), isClear: (match) => /^(?:W|[A-Z]{2})-\d{3,5} [A-Z]{1,2}$/.test(match[0]) },
+  { countries: ['AT'], pattern: shape('([A-Z]{1,2})[- ](?:[1-9]\\d{1,4}[ ]?([A-Z]{1,3})|([A-Z]{1,3})[ ]?[1-9]\\d{0,4})'), accept: (match) => !isWord(match[1]) && !isWord(match[2] ?? match[3]), isClear: (match) => /^(?:W|[A-Z]{2})-\d{3,5} [A-Z]{1,2}$/.test(match[0]) },
   { countries: ['CH'], pattern: shape('(?:AG|AI|AR|BE|BL|BS|FR|GE|GL|GR|JU|LU|NE|NW|OW|SG|SH|SO|SZ|TG|TI|UR|VD|VS|ZG|ZH)[ ·-]?[1-9]\\d{0,2}[ ’\']?\\d{3}'), isClear: (match) => /^[A-Z]{2}[ ·]\d{3}[ ’']\d{3}$/.test(match[0]) },
   { countries: ['LI'], pattern: shape('FL[ -]?[1-9]\\d{0,4}'), isWhole: hasGap },
   { countries: ['ES'], pattern: shape('\\d{4}[- ]?([BCDFGHJKLMNPRSTVWXYZ]{3})'), accept: (match) => !isWord(match[1]) },
@@ -110,7 +117,7 @@ export const findPlates: Detector = (text, around) => {
     // a plate has a digit, and the word that names it is not the plate itself
     const isNamed = (found: string, start: number, end: number): boolean => isSomewhereNamed && found.length >= 4 && /\d/.test(found) && isAmong(PLATE_WORDS, text, start, end, around);
     hits.push(...findAll('plate', text, pattern, (match, start, end) => accept(match) && (isClear(match) || (isHome && countries[0] !== 'DE' && hasGap(match)) || isAlone(match) || isNamed(match[0], start, end))));
-    if (isFolded) hits.push(...findAll('plate', upper, pattern, (match, start, end) => text.slice(start, end) !== match[0] && accept(match) && ((isAlone(match) && hasGap(match) && !LINE_LIKE.test(match[0])) || isNamed(match[0], start, end))));
+    if (isFolded) hits.push(...findAll('plate', upper, pattern, (match, start, end) => text.slice(start, end) !== match[0] && accept(match) && ((isAlone(match) && hasGap(match) && !LINE_LIKE.test(match[0])) || (isNamed(match[0], start, end) && (isClear(match) || isNoText(match[0], isHome))))));
   }
   return longest(hits);
 };
