@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Instant } from './common.ts';
 
 /** Acts that one person alone cannot do (OWASP ASVS 5.0 V2.3.5). */
-export const DANGEROUS_ACTS = ['purpose.change', 'look.seal', 'look.extend', 'case.export', 'case.shred', 'key.rotate', 'key.restore', 'identity.disclose', 'log.restart'] as const;
+export const DANGEROUS_ACTS = ['purpose.change', 'look.seal', 'look.extend', 'case.export', 'case.shred', 'key.rotate', 'identity.disclose'] as const;
 export const DangerousAct = z.enum(DANGEROUS_ACTS);
 export type DangerousAct = z.infer<typeof DangerousAct>;
 
@@ -14,9 +14,7 @@ export const ACT_TITLES: Readonly<Record<DangerousAct, string>> = {
   'case.export': 'Export the data of residents',
   'case.shred': 'Destroy the key of a report',
   'key.rotate': 'Change the root key',
-  'key.restore': 'Restore keys from a backup',
   'identity.disclose': 'Say which person a pseudonym stands for',
-  'log.restart': 'Begin a new transparency log',
 };
 
 /**

@@ -126,17 +126,17 @@ test('an approval does what was proposed, once, after its leaf, also when two ap
 });
 
 test('what the act refuses is the answer, and a fault in it is kept as failed', async () => {
-  const [first, second] = [await staff('administrator'), await staff('administrator')];
+  const [first, second] = [await staff('administrator'), await staff('data_protection_officer')];
   let perform: Perform = () => Promise.resolve(refuse('key.gone', 'It was destroyed.'));
-  approvals.on('log.restart', (agreement) => perform(agreement));
-  const refused = unwrap(await approvals.propose(first, 'log.restart', 'log', {}, REASON)).id;
+  approvals.on('identity.disclose', (agreement) => perform(agreement));
+  const refused = unwrap(await approvals.propose(first, 'identity.disclose', 'p-1', {}, REASON)).id;
   expect(codeOf(await approvals.approve(second, refused))).toBe('key.gone');
   expect(await approvals.get(refused)).toMatchObject({ state: 'failed', outcome: 'key.gone' });
   perform = () => Promise.reject(new Error('the disk broke'));
-  const broken = unwrap(await approvals.propose(first, 'log.restart', 'log', {}, REASON)).id;
+  const broken = unwrap(await approvals.propose(first, 'identity.disclose', 'p-1', {}, REASON)).id;
   await expect(approvals.approve(second, broken)).rejects.toThrow('the disk broke');
   expect(await approvals.get(broken)).toMatchObject({ state: 'failed', outcome: 'fault' });
-  expect(() => approvals.on('log.restart', perform)).toThrow('has a performer');
+  expect(() => approvals.on('identity.disclose', perform)).toThrow('has a performer');
 });
 
 test('an approval is spent if and only if the transaction of the act commits; its end gets a leaf afterwards', async () => {

@@ -45,9 +45,7 @@ const PAIRS: Record<DangerousAct, [first: string, second: string]> = {
   'case.export': ['csd', 'sd'],
   'case.shred': ['cd', 'sd'],
   'key.rotate': ['a', 'ad'],
-  'key.restore': ['a', 'ad'],
   'identity.disclose': ['ad', 'ds'],
-  'log.restart': ['a', 'ad'],
 };
 const LETTER: Record<Position, string> = { operator: 'o', supervisor: 's', case_worker: 'c', auditor: 'u', data_protection_officer: 'd', administrator: 'a', device: 'x' };
 
