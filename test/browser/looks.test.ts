@@ -53,7 +53,7 @@ test.skipIf(chromium === undefined)('a case worker reads a list, searches and op
   expect(await accessibilityFaults(page)).toEqual([]);
   await page.keyboard.press('Enter');
   await page.getByText('Lamp flickers by the school').waitFor();
-  await page.getByText('2 reports were opened; their residents see it with your reason.').waitFor();
+  await page.getByText('2 reports were opened; their residents learn of it, with your reason.').waitFor();
   await picture(page, 'list');
   expect(await accessibilityFaults(page)).toEqual([]);
 
