@@ -117,17 +117,19 @@ export function intersects(a: Geometry, b: Geometry): boolean {
 export function within(a: Geometry, b: Geometry): boolean {
   const edges = segmentsOf(b);
   let inside = false;
-  const keep = (point: LonLat): boolean => {
-    if (!covers(b, point)) return false;
+  const keep = (point: LonLat, of: Geometry): boolean => {
+    if (!covers(of, point)) return false;
     inside ||= !onEdge(b, point);
     return true;
   };
-  if (!a.points.every(keep)) return false;
+  if (!a.points.every((point) => keep(point, b))) return false;
+  // a point of b that happens to be the middle of a piece of a does not cover the piece
+  const withoutPoints = { ...b, points: [] };
   for (const segment of segmentsOf(a)) {
     const cuts = [0, 1, ...edges.flatMap((edge) => crossings(segment, edge))].sort((one, other) => one - other);
     for (const [at, cut] of cuts.entries()) {
       const next = cuts[at + 1] ?? cut;
-      if (!keep(pointAt(segment, (cut + next) / 2))) return false;
+      if (!keep(pointAt(segment, (cut + next) / 2), isOnePlace(segment) ? b : withoutPoints)) return false;
     }
   }
   // no edge of a enters a hole of b, so a covers all of the hole or nothing
@@ -166,6 +168,7 @@ export function lengthOf({ points, lines, areas }: Geometry): number | null {
 export const isOnParts = (geometry: Geometry, point: LonLat): boolean => covers(geometry, point);
 
 type Segment = readonly [LonLat, LonLat];
+const isOnePlace = ([from, to]: Segment): boolean => from[0] === to[0] && from[1] === to[1];
 
 function verticesOf({ points, lines, areas }: Geometry): LonLat[] {
   return [...points, ...lines.flat(), ...areas.flat(2)];
