@@ -4,7 +4,7 @@ const folder = (path: string): string => new URL(path, import.meta.url).pathname
 const alias = { '#contracts': folder('./src/contracts'), '#lib': folder('./web/src/lib'), '#messages': folder('./web/messages') };
 const project = (name: string, include: string[], extra: Record<string, unknown> = {}) => ({
   resolve: { alias },
-  test: { name, include, testTimeout: 30_000, hookTimeout: 90_000, globalSetup: ['test/global-setup.ts'], ...extra },
+  test: { name, include, testTimeout: 30_000, hookTimeout: 90_000, globalSetup: ['test/global-setup.ts'], setupFiles: ['test/seed.ts'], ...extra },
 });
 
 export default defineConfig({
