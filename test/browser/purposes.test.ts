@@ -80,8 +80,8 @@ test.skipIf(chromium === undefined)('one person proposes on the desk to end a pu
       await page.setViewportSize(viewport);
       await page.emulateMedia({ colorScheme });
       await page.goto(path);
+      expect(await accessibilityFaults(page), `${path} ${size}`).toEqual([]); // first: it waits until the page has been drawn
       await page.screenshot({ path: join(PICTURES, `${name}-${size}.png`), fullPage: true });
-      expect(await accessibilityFaults(page), `${path} ${size}`).toEqual([]);
       expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'), `${path} ${size} scrolls sideways`).toBe(true);
     }
   }
