@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { shiftOf } from '../../contracts/tlog/place.ts';
 import { createProofs, formatProof, type InclusionProof } from './log-proofs.ts';
 import { TILE_WIDTH } from './merkle.ts';
-import { openTileFiles, readEntries, type TileFiles } from './tile-files.ts';
+import { LogDamage, openTileFiles, readEntries, type TileFiles } from './tile-files.ts';
 import { parseTilePath } from './tile-path.ts';
 
 /** The logs that were put aside, in the folders `log-<number>`; nothing is written there. */
@@ -33,14 +33,15 @@ export function openOldLogs(dataFolder: string): OldLogs {
       try {
         const found = await createProofs(files, () => sizeOf(newest)).inclusion(index, sizeOf(checkpoint));
         return { entry: found.entry, proof: formatProof({ ...found, checkpoint } satisfies InclusionProof) };
-      } catch {
-        return null; // files of a log that is over may be missing or damaged: that is why it is over
+      } catch (error) {
+        if (error instanceof LogDamage) return null; // a log may be over because files of it were lost
+        throw error;
       }
     },
     find: async (number, commitment, from) => {
       const files = openTileFiles(folderOf(number));
       const size = sizeOf(await files.readNote('checkpoint'));
-      const index = await findLeaf(files, size, commitment, from).catch(() => null); // as above
+      const index = await findLeaf(files, size, commitment, from, true);
       return index === null ? null : index + shiftOf(number);
     },
     keys: async () => {
@@ -60,11 +61,14 @@ export async function readIfThere(path: string): Promise<Uint8Array | null> {
   }
 }
 
-/** The index of the leaf with this commitment in a tree of `size` entries, looked for from `fromIndex` on. */
-export async function findLeaf(files: TileFiles, size: number, commitment: Uint8Array, fromIndex: number): Promise<number | null> {
+/** The index of the leaf with this commitment in a tree of `size` entries, looked for from `fromIndex` on. `mayBeDamaged`: bundles that are lost are passed over. */
+export async function findLeaf(files: TileFiles, size: number, commitment: Uint8Array, fromIndex: number, mayBeDamaged = false): Promise<number | null> {
   const wanted = Buffer.from(`"commit":"${Buffer.from(commitment).toString('hex')}"`);
   for (let index = Math.floor(fromIndex / TILE_WIDTH); index * TILE_WIDTH < size; index += 1) {
-    const entries = await readEntries(files, size, index);
+    const entries = await readEntries(files, size, index).catch((error: unknown) => {
+      if (mayBeDamaged && error instanceof LogDamage) return [];
+      throw error;
+    });
     const at = entries.findIndex((entry) => Buffer.from(entry).includes(wanted));
     if (at >= 0) return index * TILE_WIDTH + at;
   }

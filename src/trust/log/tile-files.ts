@@ -161,12 +161,15 @@ export function splitEntries(bytes: Uint8Array): Uint8Array[] | null {
   return at === bytes.length ? entries : null;
 }
 
+/** A file of the log is missing or is not what it was; unlike a fault of the disk, trying again does not help. */
+export class LogDamage extends Error {}
+
 /** Reads neighbouring hashes of one tile of a tree of `size` entries. */
 export async function readHashes(files: Pick<TileFiles, 'read'>, size: number, level: number, first: number, count: number): Promise<Hash[]> {
   const index = Math.floor(first / TILE_WIDTH);
   const bytes = await readWidest(files, { level, index, width: Math.min(TILE_WIDTH, hashesAt(level, size) - index * TILE_WIDTH) });
   const hashes = splitHashes(bytes ?? new Uint8Array()).slice(first % TILE_WIDTH, (first % TILE_WIDTH) + count);
-  if (hashes.length !== count) throw new Error(`a tile of the log is missing or short: level ${level}, tile ${index}`);
+  if (hashes.length !== count) throw new LogDamage(`a tile of the log is missing or short: level ${level}, tile ${index}`);
   return hashes;
 }
 
@@ -175,7 +178,7 @@ export async function readEntries(files: Pick<TileFiles, 'read'>, size: number, 
   const width = Math.min(TILE_WIDTH, size - index * TILE_WIDTH);
   const bytes = await readWidest(files, { level: 'entries', index, width });
   const entries = bytes && splitEntries(bytes);
-  if (!entries || entries.length < width) throw new Error(`bundle ${index} of the log is missing or damaged`);
+  if (!entries || entries.length < width) throw new LogDamage(`bundle ${index} of the log is missing or damaged`);
   return entries.slice(0, width);
 }
 
